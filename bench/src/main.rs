@@ -1,0 +1,2 @@
+//! Load generator and measurements for herd.
+fn main() {}

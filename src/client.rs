@@ -1,0 +1,4 @@
+//! The blocking client library.
+/// A connection to one server.
+#[derive(Debug)]
+pub struct Client;

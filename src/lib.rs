@@ -1,0 +1,18 @@
+//! A multi-threaded, synchronous application server herd.
+//!
+//! The modules, in reading order; each uses only those above it:
+
+/// The blocking client library.
+pub mod client;
+/// The conf file, read and validated.
+pub mod config;
+/// The log of one server: traffic and events, written in batches by a thread of its own.
+pub mod log;
+/// What is near a location, and who is asked.
+pub mod places;
+/// The wire contract, pure: commands, replies, fields, lines.
+pub mod protocol;
+/// Where threads are born, named and counted.
+pub mod threads;
+
+pub use client::Client;

@@ -1,0 +1,1 @@
+//! Shapes of answers: at most so many results, or a failure in the same form.

@@ -1,0 +1,125 @@
+//! What clients and neighbors say: `IAMAT`, `WHATSAT`, `UPDATE`.
+
+use super::decimal::Decimal;
+use super::location::{Kilometers, is_location};
+use super::name::{is_client, is_server_name};
+use super::time::Nanos;
+use super::{exactly, fields};
+
+/// Largest radius of a WHATSAT, in kilometers.
+pub const MAX_RADIUS_KM: u64 = 50;
+
+/// Largest bound of a WHATSAT, in places.
+pub const MAX_BOUND: u64 = 20;
+
+/// A line that follows the grammar of one of the commands.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Command<'a> {
+    /// A client says where it is.
+    Iamat(Iamat<'a>),
+    /// A client asks what is near another.
+    Whatsat(Whatsat<'a>),
+    /// A server passes a record on.
+    Update(Update<'a>),
+}
+
+/// `IAMAT <client> <location> <time>`: `IAMAT kiwi.cs.ucla.edu +34.068930-118.445127 1479413884.392014450`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Iamat<'a> {
+    /// 1 to 255 bytes without white space.
+    pub client: &'a [u8],
+    /// A valid location, as the client wrote it.
+    pub location: &'a [u8],
+    /// The time, as the client wrote it.
+    pub time_text: &'a [u8],
+    /// The time, to the nanosecond.
+    pub time: Nanos,
+}
+
+/// `WHATSAT <client> <radius> <bound>`: `WHATSAT kiwi.cs.ucla.edu 10 5`
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Whatsat<'a> {
+    /// The client whose surroundings are asked for.
+    pub client: &'a [u8],
+    /// 0 to 50.
+    pub radius: Kilometers,
+    /// 0 to 20 places.
+    pub bound: u8,
+}
+
+/// `UPDATE <client> <origin> <time> <location> <skew> <sender>`:
+/// `UPDATE kiwi.cs.ucla.edu Goloman 1479413884.392014450 +34.068930-118.445127 +0.263873386 Hands`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Update<'a> {
+    /// The client the record is of.
+    pub client: &'a [u8],
+    /// The server that got the client's IAMAT.
+    pub origin: &'a [u8],
+    /// A valid location, as the client wrote it.
+    pub location: &'a [u8],
+    /// The time, as the client wrote it.
+    pub time_text: &'a [u8],
+    /// The time, to the nanosecond.
+    pub time: Nanos,
+    /// The origin's clock minus the time, cut to nanoseconds.
+    pub skew: Nanos,
+    /// The server that the line was sent out of.
+    pub sender: &'a [u8],
+}
+
+impl<'a> Command<'a> {
+    /// Reads one line (its LF may be there or not); `None` if it is not a valid command. Whether
+    /// the time is too far ahead, the client known, and UPDATE allowed here is not judged.
+    pub fn parse(line: &'a [u8]) -> Option<Self> {
+        match fields(line).next()? {
+            b"IAMAT" => Iamat::parse(line).map(Self::Iamat),
+            b"WHATSAT" => Whatsat::parse(line).map(Self::Whatsat),
+            b"UPDATE" => Update::parse(line).map(Self::Update),
+            _ => None,
+        }
+    }
+}
+
+impl<'a> Iamat<'a> {
+    fn parse(line: &'a [u8]) -> Option<Self> {
+        let [_, client, location, time_text] = exactly(line)?;
+        if !is_client(client) || !is_location(location) {
+            return None;
+        }
+        Some(Self { client, location, time_text, time: Nanos::parse_time(time_text)? })
+    }
+}
+
+impl<'a> Whatsat<'a> {
+    fn parse(line: &'a [u8]) -> Option<Self> {
+        let [_, client, radius, bound] = exactly(line)?;
+        if !is_client(client) || Decimal::parse(radius)?.exceeds(MAX_RADIUS_KM) {
+            return None;
+        }
+        if bound.contains(&b'.') || Decimal::parse(bound)?.exceeds(MAX_BOUND) {
+            return None;
+        }
+        // Both are ASCII digits by now, so neither can fail.
+        let radius = std::str::from_utf8(radius).ok()?.parse().ok()?;
+        let bound = bound.iter().fold(0, |bound, digit| bound * 10 + (digit - b'0'));
+        Some(Self { client, radius: Kilometers(radius), bound })
+    }
+}
+
+impl<'a> Update<'a> {
+    /// Reads an UPDATE line; `None` if it is not a valid one.
+    pub fn parse(line: &'a [u8]) -> Option<Self> {
+        let [word, client, origin, time_text, location, skew, sender] = exactly(line)?;
+        let is_valid = word == b"UPDATE"
+            && is_client(client)
+            && is_server_name(origin)
+            && is_location(location)
+            && is_server_name(sender);
+        if !is_valid {
+            return None;
+        }
+        let time = Nanos::parse_time(time_text)?;
+        let skew = Nanos::parse_skew(skew)?;
+        Some(Self { client, origin, location, time_text, time, skew, sender })
+    }
+}

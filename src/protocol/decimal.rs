@@ -1,0 +1,116 @@
+//! NUM: digits, or digits `.` digits. Compared and converted as decimals, never through floats.
+
+use std::cmp::Ordering;
+
+/// A NUM without a sign, as it was written: `34.068930`. No `5.`, no `.5`, no exponent; leading
+/// zeros are allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decimal<'a> {
+    /// The digits before the point, without leading zeros; empty for 0.
+    integer: &'a [u8],
+    /// The digits after the point; empty without a point.
+    fraction: &'a [u8],
+}
+
+impl<'a> Decimal<'a> {
+    /// Reads the whole of `text`, or nothing.
+    pub fn parse(text: &'a [u8]) -> Option<Self> {
+        let (integer, fraction) = match memchr::memchr(b'.', text) {
+            Some(point) => (&text[..point], Some(&text[point + 1..])),
+            None => (text, None),
+        };
+        let is_digits = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_digit);
+        if !is_digits(integer) || !fraction.is_none_or(is_digits) {
+            return None;
+        }
+        let zeros = integer.iter().take_while(|&&digit| digit == b'0').count();
+        Some(Self { integer: &integer[zeros..], fraction: fraction.unwrap_or_default() })
+    }
+
+    /// True if the value is greater than `limit`, however small the difference.
+    pub fn exceeds(&self, limit: u64) -> bool {
+        match self.whole() {
+            None => true,
+            Some(whole) => match whole.cmp(&limit) {
+                Ordering::Less => false,
+                Ordering::Equal => self.fraction.iter().any(|&digit| digit != b'0'),
+                Ordering::Greater => true,
+            },
+        }
+    }
+
+    /// The value in units of 1e-9, cut after the ninth decimal; `None` if it does not fit `u64`.
+    pub fn nanos(&self) -> Option<u64> {
+        let whole = self.whole()?;
+        let mut nanos = 0;
+        for place in 0..9 {
+            let digit = self.fraction.get(place).map_or(0, |digit| digit - b'0');
+            nanos = nanos * 10 + u64::from(digit);
+        }
+        whole.checked_mul(1_000_000_000)?.checked_add(nanos)
+    }
+
+    /// The part before the point; `None` if it does not fit `u64`.
+    fn whole(&self) -> Option<u64> {
+        self.integer.iter().try_fold(0_u64, |whole, digit| {
+            whole.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
+        })
+    }
+}
+
+/// Splits a leading `+` or `-` off. The sign is 1 or -1.
+pub fn signed(text: &[u8]) -> Option<(i128, &[u8])> {
+    match text.split_first()? {
+        (b'+', rest) => Some((1, rest)),
+        (b'-', rest) => Some((-1, rest)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, nanos: Option<u64>) {
+        let read = Decimal::parse(text.as_bytes());
+        assert_eq!(read.and_then(|decimal| decimal.nanos()), nanos, "{text:?}");
+    }
+
+    #[test]
+    fn a_num_is_digits_or_digits_point_digits() {
+        check("0", Some(0));
+        check("007.5", Some(7_500_000_000));
+        check("1479413884.392014450", Some(1_479_413_884_392_014_450));
+        for wrong in
+            ["", ".", "5.", ".5", "1e3", "+1", "-1", "1.2.3", "0x1", "1_0", " 1", "\u{0661}"]
+        {
+            check(wrong, None);
+        }
+    }
+
+    #[test]
+    fn digits_after_the_ninth_are_cut_and_not_rounded() {
+        check("1.9999999999", Some(1_999_999_999));
+        check("0.0000000009", Some(0));
+    }
+
+    #[test]
+    fn what_does_not_fit_64_bits_of_nanoseconds_is_none() {
+        check("18446744073.709551615", Some(u64::MAX));
+        check("18446744073.709551616", None);
+        check("99999999999999999999999999", None);
+        check("00000000000000000000000000001", Some(1_000_000_000));
+    }
+
+    #[test]
+    fn limits_are_compared_to_the_last_digit() {
+        let exceeds = |text: &'static str, limit| {
+            Decimal::parse(text.as_bytes()).expect("a NUM").exceeds(limit)
+        };
+        assert!(!exceeds("90.000000000000000000000", 90));
+        assert!(exceeds("90.00000000000000000001", 90));
+        assert!(!exceeds("89.99999999999999999999", 90));
+        assert!(exceeds("99999999999999999999999999999999999999", 90));
+    }
+}
