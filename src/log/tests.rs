@@ -468,8 +468,9 @@ fn a_full_disk_is_reported_and_writing_resumes_when_there_is_room() {
 fn a_disk_that_stays_full_costs_the_lines_and_says_how_many() {
     let dir = TestDir::new();
     std::os::unix::fs::symlink("/dev/full", dir.path()).unwrap();
-    let (log, thread) = dir.open(|_| {});
+    let (log, thread, reports) = dir.open_with(prompt());
     log.traffic(b"one\ntwo\n", 2);
     let lost = thread.close(LONG).unwrap_err().to_string();
+    assert_eq!(reports.iter().count(), 1);
     assert!(lost.contains("Ball.log lacks its last 2 lines: No space left"), "{lost}");
 }
