@@ -43,7 +43,14 @@ struct Shared {
     listener: TcpListener,
     is_stopping: AtomicBool,
     /// Every accepted connection, so that its reader can be freed.
-    peers: Mutex<HashMap<u64, (Arc<TcpStream>, Option<JoinHandle<()>>)>>,
+    peers: Mutex<HashMap<u64, Peer>>,
+}
+
+/// An accepted connection, and its reader once that has started.
+#[derive(Debug)]
+struct Peer {
+    stream: Arc<TcpStream>,
+    reader: Option<JoinHandle<()>>,
 }
 
 /// Starts the listener's thread.
@@ -77,13 +84,11 @@ impl PeerListener {
         listening::wake(&self.shared.listener);
         let _ = self.thread.join();
         let peers = std::mem::take(&mut *self.shared.peers.lock());
-        for (stream, _) in peers.values() {
-            let _ = stream.shutdown(Shutdown::Both);
+        for peer in peers.values() {
+            let _ = peer.stream.shutdown(Shutdown::Both);
         }
-        for (_, (_, reader)) in peers {
-            if let Some(reader) = reader {
-                let _ = reader.join();
-            }
+        for reader in peers.into_values().filter_map(|peer| peer.reader) {
+            let _ = reader.join();
         }
     }
 }
@@ -106,7 +111,7 @@ impl Shared {
                 );
                 return;
             }
-            self.peers.lock().insert(number, (Arc::clone(&stream), None));
+            self.peers.lock().insert(number, Peer { stream: Arc::clone(&stream), reader: None });
             let reader = {
                 let (shared, sender) = (Arc::clone(self), sender.clone());
                 threads::spawn("peer", &number.to_string(), move || {
@@ -117,7 +122,7 @@ impl Shared {
             match reader {
                 Ok(reader) => {
                     if let Some(peer) = self.peers.lock().get_mut(&number) {
-                        peer.1 = Some(reader);
+                        peer.reader = Some(reader);
                     }
                 }
                 Err(error) => {
@@ -134,7 +139,7 @@ impl Shared {
     fn forget_ended(&self) {
         self.peers
             .lock()
-            .retain(|_, (_, reader)| !reader.as_ref().is_some_and(JoinHandle::is_finished));
+            .retain(|_, peer| !peer.reader.as_ref().is_some_and(JoinHandle::is_finished));
     }
 
     /// One accepted connection, from its HELLO to its end.

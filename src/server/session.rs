@@ -126,7 +126,7 @@ impl Session {
                 None
             }
             Some(Command::Whatsat(whatsat)) => match shared.records.get(whatsat.client) {
-                Some(record) => return self.whatsat(shared, line, &whatsat, &record, turn),
+                Some(record) => self.whatsat(shared, line, &whatsat, &record, turn),
                 None => self.invalid(shared, line, turn),
             },
             Some(Command::Update(update)) if self.is_trusted => {

@@ -17,12 +17,15 @@ pub struct Lots {
     /// The ways in, by index of the lot.
     pub doors: Vec<Door>,
     /// Lots without a worker; `None` tells a worker to end.
-    free: (Sender<Option<Box<Lot>>>, Receiver<Option<Box<Lot>>>),
+    free: (Sender<Free>, Receiver<Free>),
     workers: usize,
     running: AtomicUsize,
     /// How long a lot may take to empty at a stop.
     stop_within: Duration,
 }
+
+/// A lot without a worker, or the word to end.
+type Free = Option<Box<Lot>>;
 
 impl Lots {
     /// Lots that wait for their workers.
@@ -87,7 +90,7 @@ impl Lots {
         }
     }
 
-    fn give(&self, lot: Option<Box<Lot>>) {
+    fn give(&self, lot: Free) {
         self.free.0.send(lot).expect("both ends are here");
     }
 }
