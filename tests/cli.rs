@@ -15,7 +15,7 @@ fn herd(args: &[&str]) -> Output {
 #[track_caller]
 fn ends(args: &[&str], code: i32) -> (String, String) {
     let output = herd(args);
-    let text = |bytes| String::from_utf8(bytes).unwrap();
+    let text = |bytes| String::from_utf8(bytes).expect("the program prints UTF-8");
     let (stdout, stderr) = (text(output.stdout), text(output.stderr));
     assert_eq!(output.status.code(), Some(code), "{args:?}\n{stdout}\n{stderr}");
     (stdout, stderr)

@@ -114,7 +114,12 @@ fn in_our_words(text: &str, mut error: toml::de::Error) -> String {
     }
     // Values are taken as they come, so only tables and lists can be of a wrong type.
     let got = message.split_once(", expected").map_or(message, |(got, _)| got);
-    if let Some(got) = got.strip_prefix("invalid type: ").or(got.strip_prefix("invalid ")) {
+    let got = if got.starts_with("invalid length") {
+        Some("a list")
+    } else {
+        got.strip_prefix("invalid type: ")
+    };
+    if let Some(got) = got {
         match path {
             Some("server") => {
                 return format!("server: {got} is no list; write [[server]], with two brackets");
@@ -133,6 +138,10 @@ fn in_our_words(text: &str, mut error: toml::de::Error) -> String {
     match error.span().and_then(|span| text.get(span)) {
         Some(key) if message == "duplicate key" => {
             format!("{key}: written twice; leave one of them out")
+        }
+        // What `listen = 127.0.0.1:12000` and `timeout = 5s` give: a number that goes on.
+        _ if message.starts_with("invalid") => {
+            format!("not TOML: {message}; text, addresses and durations stand in quotes")
         }
         _ => format!("not TOML: {message}"),
     }

@@ -403,6 +403,7 @@ fn unknown_keys_are_refused_with_those_that_are_allowed() {
 fn wrong_shapes_are_refused_with_the_right_one() {
     refused("[server]\nname = \"A\"", &["x.toml:1: server: ", "[[server]]"]);
     refused("server = 5", &["x.toml:1: server: ", "[[server]]"]);
+    refused("pool = [5]", &["x.toml:1: pool: a list is no table; write [pool]"]);
     refused("pool = 5", &["x.toml:1: pool: ", "5", "no table; write [pool]"]);
     pair_refused(
         "neighbors = \"Alford\"",
@@ -414,7 +415,9 @@ fn wrong_shapes_are_refused_with_the_right_one() {
 fn what_is_no_toml_is_refused_with_its_line() {
     pair_refused("neighbors = [", &["x.toml:8: not TOML: "]);
     pair_refused("name = \"twice\"", &["x.toml:8: name: written twice"]);
-    pair_refused("links = 127.0.0.1", &["x.toml:8: not TOML: "]);
+    for unquoted in ["links = 127.0.0.1:13001", "[limits]\nline_timeout = 5s", "link = plain"] {
+        pair_refused(unquoted, &["x.toml:", "not TOML: ", "quote"]);
+    }
 }
 
 #[test]
