@@ -12,7 +12,7 @@ use argh::{EarlyExit, FromArgs};
     help_triggers("-h", "--help", "help"),
     example = "\
 herd up                                  start the five servers of conf/herd.toml
-herd send Alford IAMAT kiwi -34.06+118.44 1479413884.39
+herd send Alford IAMAT kiwi +34.068930-118.445127 1479413884.392014450
 herd send Ball WHATSAT kiwi 10 5         what is near kiwi, asked of another server
 herd up --help                           more about one command",
     note = "Options take their value as the next word: --conf FILE, not --conf=FILE.",
@@ -96,15 +96,14 @@ pub(crate) struct Serve {
     help_triggers("-h", "--help", "help"),
     usage = "TARGET [COMMAND...] [--conf FILE] [--timeout SECONDS]",
     example = "\
-herd send Alford IAMAT kiwi -34.06+118.44 1479413884.39
+herd send Alford IAMAT kiwi +34.068930-118.445127 1479413884.392014450
 herd send Ball WHATSAT kiwi 10 5
 herd send 127.0.0.1:12001 WHATSAT kiwi 10 5
 herd send Alford --timeout 2 < commands.txt",
     note = "\
 COMMAND is one command; its words are joined by one space. Without it every line of standard
 input is a command: they are sent without waiting, and the replies come in their order.
-Of a command that starts with \"-\" or ends in something like \"--conf FILE\", all is sent that
-follows \"--\": herd send Alford -- -x"
+After \"--\" no word is an option: herd send Alford -- --conf is sent whole"
 )]
 pub(crate) struct Send {
     /// a server's name in the conf file, or HOST:PORT

@@ -27,7 +27,7 @@ pub(super) struct File {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table [[server]]")]
+#[serde(deny_unknown_fields)]
 pub(super) struct Server {
     pub(super) name: Setting,
     pub(super) listen: Setting,
@@ -38,7 +38,7 @@ pub(super) struct Server {
 }
 
 #[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table [pool]")]
+#[serde(deny_unknown_fields)]
 pub(super) struct Pool {
     pub(super) mode: Setting,
     pub(super) workers: Setting,
@@ -47,7 +47,7 @@ pub(super) struct Pool {
 }
 
 #[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table [limits]")]
+#[serde(deny_unknown_fields)]
 pub(super) struct Limits {
     pub(super) max_line: Setting,
     pub(super) max_ahead: Setting,
@@ -57,14 +57,14 @@ pub(super) struct Limits {
 }
 
 #[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table [links]")]
+#[serde(deny_unknown_fields)]
 pub(super) struct Links {
     pub(super) timeout: Setting,
     pub(super) one_shot_dials_per_second: Setting,
 }
 
 #[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table [places]")]
+#[serde(deny_unknown_fields)]
 pub(super) struct Places {
     pub(super) provider: Setting,
     pub(super) base_url: Setting,
@@ -76,7 +76,7 @@ pub(super) struct Places {
 }
 
 #[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table [log]")]
+#[serde(deny_unknown_fields)]
 pub(super) struct Log {
     pub(super) dir: Setting,
     pub(super) level: Setting,
@@ -89,13 +89,14 @@ impl File {
     pub(super) fn parse(source: Source<'_>) -> Result<Self, ConfigError> {
         toml::from_str(source.text).map_err(|error| {
             let span = error.span().unwrap_or(0..0);
-            source.refuse(span, in_our_words(error))
+            source.refuse(span, in_our_words(source.text, error))
         })
     }
 }
 
-/// The toml crate's message with the table it is about, what is allowed, and what to write.
-fn in_our_words(mut error: toml::de::Error) -> String {
+/// The toml crate's message as the other messages are: the table, the key, what is allowed, and what
+/// to write.
+fn in_our_words(text: &str, mut error: toml::de::Error) -> String {
     error.set_input(None);
     // Without its input an error shows where it lies as a last line: in `server.neighbors`.
     let shown = error.to_string();
@@ -107,21 +108,41 @@ fn in_our_words(mut error: toml::de::Error) -> String {
         let allowed = with_commas(words);
         return match path.map(|path| path.split('.').next().unwrap_or(path)) {
             None => format!("{key}: unknown key or table; allowed are {allowed}"),
-            Some(table) => format!("{}{key}: unknown key; allowed are {allowed}", label(table)),
+            Some("server") => format!("[[server]] {key}: unknown key; allowed are {allowed}"),
+            Some(table) => format!("[{table}] {key}: unknown key; allowed are {allowed}"),
         };
     }
-    if message.starts_with("invalid type") || message.starts_with("invalid length") {
-        let remedy = match path {
-            Some("server") => "; write [[server]], with two brackets",
-            Some("server.neighbors") => "; write a list of names, such as [\"Alford\", \"Ball\"]",
-            _ => "",
-        };
-        let path = path.map(|path| format!("{path}: ")).unwrap_or_default();
-        return format!("{path}{message}{remedy}");
+    // Values are taken as they come, so only tables and lists can be of a wrong type.
+    let got = message.split_once(", expected").map_or(message, |(got, _)| got);
+    let got = if got.starts_with("invalid length") {
+        Some("a list")
+    } else {
+        got.strip_prefix("invalid type: ")
+    };
+    if let Some(got) = got {
+        match path {
+            Some("server") => {
+                return format!("server: {got} is no list; write [[server]], with two brackets");
+            }
+            Some("server.neighbors") => {
+                return format!(
+                    "[[server]] neighbors: {got} is no list; write names, as in [\"Alford\", \"Ball\"]"
+                );
+            }
+            Some(table) => {
+                return format!("{table}: {got} is no table; write [{table}] above its keys");
+            }
+            None => {}
+        }
     }
-    format!("not TOML: {message}")
-}
-
-fn label(table: &str) -> String {
-    if table == "server" { "[[server]] ".to_string() } else { format!("[{table}] ") }
+    match error.span().and_then(|span| text.get(span)) {
+        Some(key) if message == "duplicate key" => {
+            format!("{key}: written twice; leave one of them out")
+        }
+        // What `listen = 127.0.0.1:12000` and `timeout = 5s` give: a number that goes on.
+        _ if message.starts_with("invalid") => {
+            format!("not TOML: {message}; text, addresses and durations stand in quotes")
+        }
+        _ => format!("not TOML: {message}"),
+    }
 }
