@@ -118,9 +118,8 @@ impl Talk<'_> {
         };
         connection.sent = bytes;
         sent.map_err(|error| {
-            let got = std::mem::take(&mut connection.received);
-            let sent = std::mem::take(&mut connection.sent);
-            Mismatch { got, sent, ..fault(self.line, &error) }
+            let problem = said(&error, self.settings.deadline);
+            connection.mismatch(self.line, "all that is sent to be taken".into(), problem)
         })
     }
 
@@ -146,9 +145,9 @@ impl Talk<'_> {
         let deadline = Instant::now() + self.settings.deadline;
         let problem = loop {
             let window = Window { from: self.from, until: clock() };
-            match self.values.compare(line, index, &connection.received, window) {
+            match self.values.compare(line, index, connection.untaken(), window) {
                 Match::Whole(length) => {
-                    connection.received.drain(..length);
+                    connection.taken += length;
                     return Ok(());
                 }
                 Match::Wrong(problem) => break problem,
@@ -169,7 +168,7 @@ impl Talk<'_> {
     fn closed(&mut self, at: usize) -> Result<(), Mismatch> {
         let connection = &mut self.connections[at];
         let deadline = Instant::now() + self.settings.deadline;
-        let problem = if !connection.received.is_empty() {
+        let problem = if !connection.untaken().is_empty() {
             "bytes after the last reply".into()
         } else {
             match connection.receive(deadline) {
@@ -188,8 +187,9 @@ struct Connection {
     stream: TcpStream,
     /// The last write, for the message.
     sent: Vec<u8>,
-    /// What came and was not yet expected.
+    /// What came; `taken` bytes of it are compared and done with.
     received: Vec<u8>,
+    taken: usize,
     /// The server ended it, so nothing more can come.
     is_ended: bool,
 }
@@ -200,7 +200,11 @@ impl Connection {
         stream.set_nodelay(true)?;
         stream.set_write_timeout(Some(WRITE_TURN))?;
         let (sent, received) = (Vec::new(), Vec::new());
-        Ok(Self { name: name.into(), stream, sent, received, is_ended: false })
+        Ok(Self { name: name.into(), stream, sent, received, taken: 0, is_ended: false })
+    }
+
+    fn untaken(&self) -> &[u8] {
+        &self.received[self.taken..]
     }
 
     /// Sends all, and takes replies meanwhile if the server would not read on without that. If the
@@ -238,6 +242,7 @@ impl Connection {
             match self.stream.read(&mut buffer) {
                 Ok(count) => {
                     self.is_ended = count == 0;
+                    self.received.drain(..std::mem::take(&mut self.taken));
                     self.received.extend_from_slice(&buffer[..count]);
                     return Ok(count);
                 }
@@ -258,7 +263,7 @@ impl Connection {
             name => format!("connection `{name}`: {problem}"),
         };
         let sent = std::mem::take(&mut self.sent);
-        Mismatch { line, sent, expected, got: std::mem::take(&mut self.received), problem }
+        Mismatch { line, sent, expected, got: self.untaken().to_vec(), problem }
     }
 }
 
