@@ -149,8 +149,9 @@ impl<'a> Values<'a> {
     }
 
     /// The skew must be what the server's clock, at some moment of the window, was past the time
-    /// that ends the line.
+    /// that ends the AT line.
     fn check_skew(&self, skew: &[u8], line: &[u8], window: Window) -> Result<(), String> {
+        let line = line.split(|&byte| byte == b'\n').next().unwrap_or_default();
         let time = fields(line).last().and_then(Nanos::parse_time);
         let (Some(skew), Some(time)) = (Nanos::parse_skew(skew), time) else {
             return Err("no skew and time that fit 64 bits of nanoseconds".into());
