@@ -1,0 +1,66 @@
+//! What the command line can ask for, one file each, and how each can end.
+
+use std::process::ExitCode;
+
+use herd::config::ConfigError;
+
+pub(crate) mod check_conf;
+pub(crate) mod send;
+pub(crate) mod serve;
+mod table;
+pub(crate) mod up;
+
+/// How the program ends: the one place that decides exit codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+#[allow(dead_code, reason = "up, serve and send end in all of these ways")]
+pub(crate) enum Exit {
+    /// All went well.
+    Ok = 0,
+    /// The command line is wrong.
+    Usage = 1,
+    /// The conf file is wrong.
+    Conf = 2,
+    /// An address cannot be listened on.
+    CannotListen = 3,
+    /// Something failed at run time.
+    RunTime = 4,
+    /// `send`: a reply was `? `.
+    Refused = 5,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why a command gave up: one line for stderr, and an exit code.
+#[derive(Debug, thiserror::Error)]
+#[allow(dead_code, reason = "up, serve and send fail in all of these ways")]
+pub(crate) enum CommandError {
+    /// The command line asks for what makes no sense.
+    #[error("{0}")]
+    Usage(String),
+    /// The conf file cannot be used.
+    #[error(transparent)]
+    Conf(#[from] ConfigError),
+    /// An address cannot be listened on; says which, and whose it is.
+    #[error("{0}")]
+    CannotListen(String),
+    /// Anything else.
+    #[error("{0}")]
+    RunTime(String),
+}
+
+impl CommandError {
+    /// The exit code of a command that ends so.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Usage(_) => Exit::Usage,
+            Self::Conf(_) => Exit::Conf,
+            Self::CannotListen(_) => Exit::CannotListen,
+            Self::RunTime(_) => Exit::RunTime,
+        }
+    }
+}
