@@ -1,4 +1,4 @@
-//! The transcripts against a model of the server, without a socket: they agree with the protocol
+//! The transcripts against a model of the server, also without a socket: they agree with the protocol
 //! module, and whatever is wrong with a server, one of them finds it.
 
 #[path = "support/model.rs"]
@@ -7,8 +7,14 @@ mod model;
 mod transcripts;
 
 use std::collections::{HashMap, HashSet};
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use herd::check::{Case, Line, Match, Settings, Step, Values, Window};
+use herd::check::{Case, Line, Match, Settings, Step, Values, Window, run};
 use herd::protocol::Nanos;
 use model::{Fault, Model, Session};
 
@@ -95,6 +101,61 @@ fn closed(session: &Session, line: usize) -> Result<(), String> {
     }
     let output = herd::check::escaped(&session.output);
     Err(format!("line {line}: closed {}, with `{output}` left", session.is_closed))
+}
+
+/// Plays the model on a connection until it or the client ends it.
+fn converse(model: &Mutex<&mut Model>, stream: &mut TcpStream) -> io::Result<()> {
+    let clock = || {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        Nanos(since.as_nanos().try_into().unwrap())
+    };
+    let mut session = Session::default();
+    let mut buffer = [0; 4096];
+    while !session.is_closed {
+        match stream.read(&mut buffer)? {
+            0 => model.lock().unwrap().end(&mut session, clock()),
+            count => model.lock().unwrap().feed(&mut session, &buffer[..count], clock()),
+        }
+        stream.write_all(&std::mem::take(&mut session.output))?;
+    }
+    stream.shutdown(Shutdown::Write)?;
+    while stream.read(&mut buffer)? > 0 {}
+    Ok(())
+}
+
+#[test]
+fn the_runner_finds_that_the_model_keeps_every_transcript() {
+    let all = transcripts::all();
+    for limit in [None, Some(1), Some(3)] {
+        let settings = Settings { commands_per_connection: limit, ..Settings::default() };
+        let mut model = Model::new(NAME, None);
+        model.commands_per_connection = limit;
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap();
+        let model = &Mutex::new(&mut model);
+        let is_over = &AtomicBool::new(false);
+        let wrong = thread::scope(|scope| {
+            scope.spawn(move || {
+                for stream in listener.incoming() {
+                    let mut stream = stream.unwrap();
+                    if is_over.load(Ordering::SeqCst) {
+                        return;
+                    }
+                    scope.spawn(move || converse(model, &mut stream));
+                }
+            });
+            let mut wrong = String::new();
+            for filed in all.iter().filter(|filed| settings.meet(&filed.case.needs)) {
+                if let Err(mismatch) = run(&filed.case, addr, NAME, &settings) {
+                    wrong += &format!("{}: {}\n  {mismatch}\n", filed.file, filed.case.name);
+                }
+            }
+            is_over.store(true, Ordering::SeqCst);
+            TcpStream::connect(addr).unwrap();
+            wrong
+        });
+        assert!(wrong.is_empty(), "{wrong}");
+    }
 }
 
 #[test]

@@ -18,7 +18,7 @@ const BYTE_PAUSE: Duration = Duration::from_micros(500);
 
 /// Longest single wait of a write, after which replies are read: who only writes can wait for ever
 /// for a server that waits for its replies to be taken.
-const WRITE_TURN: Duration = Duration::from_millis(50);
+const WRITE_TURN: Duration = Duration::from_millis(10);
 
 /// Runs one case. At its end, each connection that is still open is shut down for sending, and the
 /// server must then end it without a byte more.
@@ -218,16 +218,25 @@ impl Connection {
                     if Instant::now() >= deadline {
                         return Err(error);
                     }
-                    match self.receive(Instant::now() + WRITE_TURN) {
-                        Err(error) if !is_timeout(&error) => return Err(error),
-                        _ => {}
-                    }
+                    self.take_what_is_there()?;
                 }
                 Err(error) if is_gone(&error) => return Ok(()),
                 Err(error) => return Err(error),
             }
         }
         Ok(())
+    }
+
+    /// Reads until nothing is there for a moment.
+    fn take_what_is_there(&mut self) -> io::Result<()> {
+        loop {
+            match self.receive(Instant::now()) {
+                Ok(0) => return Ok(()),
+                Ok(_) => {}
+                Err(error) if is_timeout(&error) => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Reads once. 0 is the end of the connection.
@@ -237,6 +246,7 @@ impl Connection {
         }
         let mut buffer = [0; 64 * 1024];
         loop {
+            // std refuses a timeout of zero.
             let left = deadline.saturating_duration_since(Instant::now());
             self.stream.set_read_timeout(Some(left.max(Duration::from_millis(1))))?;
             match self.stream.read(&mut buffer) {

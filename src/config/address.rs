@@ -29,8 +29,7 @@ impl Address {
                 "\"{text}\" is an IPv6 address without brackets; write [IPV6]:PORT, such as [::1]:12000"
             ));
         }
-        let (host, port) =
-            text.rsplit_once(':').ok_or_else(|| wrong("has no port".to_string()))?;
+        let (host, port) = text.rsplit_once(':').ok_or_else(|| wrong("has no port".to_string()))?;
         if port.is_empty() || !port.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(wrong(format!("has no port number after the colon but \"{port}\"")));
         }
@@ -150,9 +149,16 @@ mod tests {
         {
             assert!(is_loopback(host), "{host}");
         }
-        for host in
-            ["0.0.0.0", "::", "10.0.0.1", "128.0.0.1", "::ffff:10.0.0.1", "example.com", "localhost.example.com", ""]
-        {
+        for host in [
+            "0.0.0.0",
+            "::",
+            "10.0.0.1",
+            "128.0.0.1",
+            "::ffff:10.0.0.1",
+            "example.com",
+            "localhost.example.com",
+            "",
+        ] {
             assert!(!is_loopback(host), "{host}");
         }
     }

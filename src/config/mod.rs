@@ -176,8 +176,7 @@ impl Config {
     /// [`ConfigError::Unreadable`] if there is no such file, else [`ConfigError::Refused`] about
     /// the first thing in it that is wrong.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let unreadable =
-            |source| ConfigError::Unreadable { path: path.to_path_buf(), source };
+        let unreadable = |source| ConfigError::Unreadable { path: path.to_path_buf(), source };
         let bytes = std::fs::read(path).map_err(unreadable)?;
         match std::str::from_utf8(&bytes) {
             Ok(text) => Self::parse(path, text),
@@ -200,11 +199,7 @@ impl Config {
         Self::parse_for(sections::Machine::this(), path, text)
     }
 
-    fn parse_for(
-        machine: sections::Machine,
-        path: &Path,
-        text: &str,
-    ) -> Result<Self, ConfigError> {
+    fn parse_for(machine: sections::Machine, path: &Path, text: &str) -> Result<Self, ConfigError> {
         let source = error::Source { path, text };
         let file = file::File::parse(source)?;
         let config = Self {

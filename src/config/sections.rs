@@ -26,7 +26,9 @@ pub(super) fn pool(source: Source<'_>, raw: &file::Pool) -> Result<Pool, ConfigE
     let idle = duration(SHORTEST..=30 * DAY);
     Ok(Pool {
         mode: table.read("mode", &raw.mode, one_of(modes))?.unwrap_or(default.mode),
-        workers: table.read("workers", &raw.workers, count(1..=100_000))?.unwrap_or(default.workers),
+        workers: table
+            .read("workers", &raw.workers, count(1..=100_000))?
+            .unwrap_or(default.workers),
         max_connections: table
             .read("max_connections", &raw.max_connections, count(1..=1_000_000))?
             .unwrap_or(default.max_connections),
@@ -68,11 +70,7 @@ pub(super) fn links(source: Source<'_>, raw: &file::Links) -> Result<Links, Conf
     Ok(Links {
         timeout: table.read("timeout", &raw.timeout, timeout)?.unwrap_or(default.timeout),
         one_shot_dials_per_second: table
-            .read(
-                "one_shot_dials_per_second",
-                &raw.one_shot_dials_per_second,
-                number(1..=10_000),
-            )?
+            .read("one_shot_dials_per_second", &raw.one_shot_dials_per_second, number(1..=10_000))?
             .map_or(default.one_shot_dials_per_second, |dials| dials as u32),
     })
 }

@@ -55,7 +55,8 @@ impl<'a> Draft<'a> {
         let raw = raw.get_ref();
         let mut table = Table { source, label: "[[server]] ".to_string() };
         let name = table.read("name", &raw.name, server_name)?.ok_or_else(|| {
-            source.refuse(at.clone(), "[[server]] name: missing; write one, as in name = \"Alford\"")
+            source
+                .refuse(at.clone(), "[[server]] name: missing; write one, as in name = \"Alford\"")
         })?;
         table.label = format!("server \"{name}\": ");
         let listen = table.read("listen", &raw.listen, address)?.ok_or_else(|| {

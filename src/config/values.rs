@@ -130,9 +130,9 @@ pub(super) fn one_of<T: Copy>(
 
 /// `true` or `false`.
 pub(super) fn truth(value: &Value) -> Result<bool, String> {
-    value.as_bool().ok_or_else(|| {
-        format!("{} is neither; write true or false, without quotes", shown(value))
-    })
+    value
+        .as_bool()
+        .ok_or_else(|| format!("{} is neither; write true or false, without quotes", shown(value)))
 }
 
 /// A string that is not empty.
