@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use herd::config::ConfigError;
 
 pub(crate) mod check_conf;
+mod port_owner;
 pub(crate) mod send;
 pub(crate) mod serve;
 mod table;

@@ -117,8 +117,8 @@ impl LogFile {
             .rotate(Criterion::Size(u64::MAX), naming, Cleanup::KeepLogFiles(self.keep))
             .cleanup_in_background_thread(false)
             .try_build_with_handle()?;
-        // The first write opens the file, an empty one too.
-        writer.write_all(b"")?;
+        // The first write opens the file, an empty one too (`write_all` would not make that one).
+        let _nothing = writer.write(b"")?;
         Ok(Open(writer, handle))
     }
 
@@ -202,4 +202,36 @@ fn end_last_line(path: &Path) -> io::Result<()> {
     file.seek(SeekFrom::End(-1))?;
     file.read_exact(&mut last)?;
     if last == *b"\n" { Ok(()) } else { file.write_all(CUT_SHORT) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file_of(text: &str) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), text).unwrap();
+        file
+    }
+
+    #[test]
+    fn a_write_that_failed_leaves_whole_lines_and_says_how_many_bytes() {
+        let file = file_of("before\nnew\nnewer\nne");
+        assert_eq!(cut_back(file.path(), 7, 1000), 10);
+        assert_eq!(fs::read_to_string(file.path()).unwrap(), "before\nnew\nnewer\n");
+
+        let file = file_of("before\nne");
+        assert_eq!(cut_back(file.path(), 7, 1000), 0);
+        assert_eq!(fs::read_to_string(file.path()).unwrap(), "before\n");
+    }
+
+    #[test]
+    fn a_piece_is_the_whole_lines_that_fit_and_one_at_least() {
+        assert_eq!(whole_lines(b"one\ntwo\nthree\n", 9), b"one\ntwo\n");
+        assert_eq!(whole_lines(b"one\ntwo\n", 8), b"one\ntwo\n");
+        assert_eq!(whole_lines(b"one\ntwo\n", 3), b"one\n");
+        assert_eq!(whole_lines(b"one\ntwo\n", u64::MAX), b"one\ntwo\n");
+        let line = "x".repeat(PIECE_BYTES) + "\n";
+        assert_eq!(whole_lines(format!("{line}y\n").as_bytes(), u64::MAX), line.as_bytes());
+    }
 }

@@ -103,7 +103,8 @@ enum Verdict {
 /// The test's side of a gate.
 struct Keeper {
     entered: Receiver<()>,
-    verdicts: Sender<Verdict>,
+    /// None of them once the gate stays open.
+    verdicts: Option<Sender<Verdict>>,
     text: Arc<Mutex<Vec<u8>>>,
 }
 
@@ -112,7 +113,7 @@ fn gate() -> (Gate, Keeper) {
     let (decide, verdicts) = unbounded();
     let text = Arc::new(Mutex::new(Vec::new()));
     let gate = Gate { entered: enter, verdicts, text: Arc::clone(&text) };
-    (gate, Keeper { entered, verdicts: decide, text })
+    (gate, Keeper { entered, verdicts: Some(decide), text })
 }
 
 impl Sink for Gate {
@@ -132,6 +133,15 @@ impl Sink for Gate {
 }
 
 impl Keeper {
+    fn decide(&self, verdict: Verdict) {
+        self.verdicts.as_ref().unwrap().send(verdict).unwrap();
+    }
+
+    /// From now on every write goes through.
+    fn open(&mut self) {
+        self.verdicts = None;
+    }
+
     fn text(&self) -> String {
         String::from_utf8(self.text.lock().clone()).unwrap()
     }
@@ -162,7 +172,7 @@ fn stalled(limits: Limits) -> (Log, LogThread, Keeper, Receiver<String>) {
 
 #[test]
 fn a_stalled_disk_stalls_nobody_and_costs_traffic_but_no_event() {
-    let (log, thread, keeper, _) = stalled(Limits { capacity: 1000, ..prompt() });
+    let (log, thread, mut keeper, _) = stalled(Limits { capacity: 1000, ..prompt() });
     for _ in 0..500 {
         log.traffic(b"12345\n6789\n", 2);
     }
@@ -170,10 +180,10 @@ fn a_stalled_disk_stalls_nobody_and_costs_traffic_but_no_event() {
         log.event(Level::Warn, format_args!("event {number}"));
     }
     assert_eq!(log.dropped(), 2 * (500 - 1000 / 11));
-    drop(keeper.verdicts);
+    keeper.open();
     thread.close(LONG).unwrap();
 
-    let text = String::from_utf8(keeper.text.lock().clone()).unwrap();
+    let text = keeper.text();
     let lines: Vec<_> = text.lines().collect();
     assert_eq!(lines.len(), 1 + 2 * (1000 / 11) + 10 + 1);
     assert_eq!(lines[..3], ["first", "12345", "6789"]);
@@ -186,17 +196,17 @@ fn a_stalled_disk_stalls_nobody_and_costs_traffic_but_no_event() {
 
 #[test]
 fn dropped_lines_are_told_of_at_most_once_in_the_time_of_a_notice() {
-    let (log, thread, keeper, _) = stalled(Limits { capacity: 10, ..prompt() });
+    let (log, thread, mut keeper, _) = stalled(Limits { capacity: 10, ..prompt() });
     for _ in 0..3 {
         log.traffic(b"123456789\n", 1);
         log.traffic(b"dropped\n", 1);
-        keeper.verdicts.send(Verdict::Write).unwrap();
+        keeper.decide(Verdict::Write);
         keeper.entered.recv().unwrap();
     }
-    drop(keeper.verdicts);
+    keeper.open();
     thread.close(LONG).unwrap();
 
-    let text = String::from_utf8(keeper.text.lock().clone()).unwrap();
+    let text = keeper.text();
     let notices: Vec<_> = text.lines().filter(|line| line.contains(" log dropped ")).collect();
     assert_eq!(notices.len(), 2, "{text}");
     assert!(notices[0].contains(" 1 traffic "), "{text}");
@@ -205,18 +215,18 @@ fn dropped_lines_are_told_of_at_most_once_in_the_time_of_a_notice() {
 
 #[test]
 fn a_notice_that_had_to_wait_comes_without_any_further_line() {
-    let notice = Duration::from_millis(20);
+    let notice = Duration::from_millis(200);
     let (log, thread, keeper, _) = stalled(Limits { capacity: 10, notice, ..prompt() });
     for _ in 0..2 {
         log.traffic(b"123456789\n", 1);
         log.traffic(b"dropped\n", 1);
-        keeper.verdicts.send(Verdict::Write).unwrap();
+        keeper.decide(Verdict::Write);
         keeper.entered.recv().unwrap();
     }
-    drop(keeper.verdicts);
-    eventually(|| keeper.text.lock().ends_with(b"took it\n"));
-    let text = String::from_utf8(keeper.text.lock().clone()).unwrap();
-    assert!(text.matches(" log dropped 1 ").count() == 2, "{text}");
+    keeper.decide(Verdict::Write);
+    keeper.decide(Verdict::Write);
+    let notices = || keeper.text().matches(" log dropped 1 traffic ").count();
+    eventually(|| notices() == 2);
     thread.close(LONG).unwrap();
 }
 
@@ -224,10 +234,10 @@ fn a_notice_that_had_to_wait_comes_without_any_further_line() {
 fn a_failed_write_goes_on_where_it_failed_and_is_reported_once() {
     let (log, thread, keeper, reports) = start(Limits { retry: Duration::ZERO, ..prompt() });
     log.traffic(b"one\ntwo\nthree\n", 3);
-    keeper.verdicts.send(Verdict::Fail(4)).unwrap();
-    keeper.verdicts.send(Verdict::Fail(0)).unwrap();
-    keeper.verdicts.send(Verdict::Fail(4)).unwrap();
-    keeper.verdicts.send(Verdict::Write).unwrap();
+    keeper.decide(Verdict::Fail(4));
+    keeper.decide(Verdict::Fail(0));
+    keeper.decide(Verdict::Fail(4));
+    keeper.decide(Verdict::Write);
     eventually(|| keeper.text() == "one\ntwo\nthree\n");
     drop(keeper);
     thread.close(LONG).unwrap();
@@ -237,11 +247,11 @@ fn a_failed_write_goes_on_where_it_failed_and_is_reported_once() {
 #[test]
 fn a_close_tries_a_failing_disk_once_more_and_counts_what_it_lost() {
     let (log, thread, keeper, reports) = stalled(prompt());
-    keeper.verdicts.send(Verdict::Fail(0)).unwrap();
+    keeper.decide(Verdict::Fail(0));
     assert!(reports.recv().unwrap().contains("no storage space"));
     log.traffic(b"two\nthree\n", 2);
     for _ in 0..3 {
-        keeper.verdicts.send(Verdict::Fail(0)).unwrap();
+        keeper.decide(Verdict::Fail(0));
     }
     let lost = thread.close(LONG).unwrap_err();
     assert!(matches!(lost, LogError::Lost { lines: 3, .. }), "{lost}");
@@ -458,8 +468,9 @@ fn a_full_disk_is_reported_and_writing_resumes_when_there_is_room() {
 fn a_disk_that_stays_full_costs_the_lines_and_says_how_many() {
     let dir = TestDir::new();
     std::os::unix::fs::symlink("/dev/full", dir.path()).unwrap();
-    let (log, thread) = dir.open(|_| {});
+    let (log, thread, reports) = dir.open_with(prompt());
     log.traffic(b"one\ntwo\n", 2);
     let lost = thread.close(LONG).unwrap_err().to_string();
+    assert_eq!(reports.iter().count(), 1);
     assert!(lost.contains("Ball.log lacks its last 2 lines: No space left"), "{lost}");
 }

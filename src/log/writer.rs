@@ -104,7 +104,8 @@ impl<S: Sink> Writer<S> {
     fn write_out(&mut self) {
         let mut written = 0;
         let mut last_try = false;
-        while let Err(failure) = self.sink.write(&self.hand[written..]) {
+        while written < self.hand.len() {
+            let Err(failure) = self.sink.write(&self.hand[written..]) else { return };
             written += failure.written;
             if last_try {
                 self.lose(written, failure.error);

@@ -3,6 +3,7 @@
 use super::decimal::Decimal;
 use super::location::{Kilometers, is_location};
 use super::name::{is_client, is_server_name};
+use super::reply::Fields;
 use super::time::Nanos;
 use super::{exactly, fields};
 
@@ -107,6 +108,18 @@ impl<'a> Whatsat<'a> {
 }
 
 impl<'a> Update<'a> {
+    /// What it says of the client.
+    pub fn fields(&self) -> Fields<'a> {
+        Fields {
+            client: self.client,
+            origin: self.origin,
+            location: self.location,
+            time_text: self.time_text,
+            time: self.time,
+            skew: self.skew,
+        }
+    }
+
     /// Reads an UPDATE line; `None` if it is not a valid one.
     pub fn parse(line: &'a [u8]) -> Option<Self> {
         let [word, client, origin, time_text, location, skew, sender] = exactly(line)?;

@@ -2,7 +2,7 @@
 
 use super::time::Nanos;
 
-/// The fields that an AT line and an UPDATE line share.
+/// What is known of one client: the fields that an AT line and an UPDATE line share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fields<'a> {
     /// The client that the record is of.
@@ -13,6 +13,8 @@ pub struct Fields<'a> {
     pub location: &'a [u8],
     /// The time, as the client wrote it.
     pub time_text: &'a [u8],
+    /// The time, to the nanosecond.
+    pub time: Nanos,
     /// The origin's clock minus the time.
     pub skew: Nanos,
 }
@@ -87,7 +89,8 @@ mod tests {
             origin: &[b'o'; 32],
             location: &[b'1'; 64],
             time_text: &[b'1'; 40],
-            skew: Nanos(-i64::MAX),
+            time: Nanos(1),
+            skew: Nanos(i64::MIN),
         };
         let mut out = Vec::new();
         write_update(&fields, &[b's'; 32], &mut out);

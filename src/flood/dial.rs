@@ -1,0 +1,368 @@
+//! The thread of one link: dials the neighbor for ever, and writes what the outbox holds.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpStream, ToSocketAddrs};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use ::log::Level;
+
+use super::handshake::{BEAT, Hello, Instance, MAX_HELLO_BYTES};
+use super::link::{Link, Standing};
+use super::outbox::Taken;
+use super::{Flood, NeighborId};
+use crate::config::LinkKind;
+use crate::protocol::reply::write_update;
+use crate::records::{Record, SHARDS};
+use crate::threads;
+
+/// First wait between two dials; doubles up to the last.
+const FIRST_BACK_OFF: Duration = Duration::from_millis(50);
+/// Longest wait between two dials: a neighbor that comes back is heard within a second or so.
+const LAST_BACK_OFF: Duration = Duration::from_secs(1);
+/// Longest wait for a connection: short, so that after a cut a new attempt is soon under way.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Longest wait for the answer to our HELLO.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often an idle link says that it is there.
+const BEAT_EVERY: Duration = Duration::from_secs(1);
+/// Updates in one write: an UPDATE is at most 512 bytes, so a piece is at most 64 KiB.
+const PIECE: usize = 128;
+
+/// Runs until the link is stopped. Every wait is bounded: dials by [`CONNECT_TIMEOUT`] an address
+/// (and the system's name look-up), writes by the conf's `links.timeout`.
+pub fn run(flood: &Arc<Flood>, id: NeighborId) {
+    let dialer = Dialer { flood, id, link: &flood.links[id.0] };
+    let mut back_off = BackOff::default();
+    while !dialer.link.is_stopping() {
+        let begun = Instant::now();
+        let was_greeted = match dialer.link.neighbor.kind {
+            LinkKind::Herd => dialer.herd(&mut back_off),
+            LinkKind::Plain => dialer.plain(),
+            LinkKind::OneShot => dialer.one_shot(),
+        };
+        let link = dialer.link;
+        link.set_dialed(None);
+        link.outbox.close();
+        if let Err(error) = was_greeted
+            && !link.is_stopping()
+        {
+            back_off.note(&dialer, &error);
+        }
+        // Others than herd servers have no HELLO that would show them sound: time does.
+        if link.neighbor.kind != LinkKind::Herd && begun.elapsed() > LAST_BACK_OFF {
+            back_off.reset();
+        }
+        link.pause(back_off.next_wait());
+    }
+}
+
+struct Dialer<'a> {
+    flood: &'a Arc<Flood>,
+    id: NeighborId,
+    link: &'a Link,
+}
+
+/// A connection, and the run of the neighbor that answered on it.
+struct Greeted {
+    stream: Arc<TcpStream>,
+    instance: Instance,
+}
+
+impl Dialer<'_> {
+    /// A herd server: HELLO, then updates while both directions are up, heartbeats else.
+    fn herd(&self, back_off: &mut BackOff) -> io::Result<()> {
+        let greeted = self.greet()?;
+        back_off.reset();
+        loop {
+            match self.link.wait_heard(greeted.instance, BEAT_EVERY) {
+                Standing::Stopping => return Ok(()),
+                Standing::Replaced => {
+                    return Err(io::Error::other("it was started anew since we dialed it"));
+                }
+                Standing::NotHeard => {
+                    is_open(&greeted.stream)?;
+                    (&*greeted.stream).write_all(BEAT)?;
+                }
+                Standing::Up => {
+                    self.link.outbox.open();
+                    // It may have been lost before the outbox was open, and so not closed it.
+                    if self.link.standing(greeted.instance) == Standing::Up {
+                        self.log_up();
+                        let ended = self.feed(
+                            PIECE,
+                            |records| self.send(&greeted.stream, records),
+                            || {
+                                is_open(&greeted.stream)?;
+                                (&*greeted.stream).write_all(BEAT)
+                            },
+                        );
+                        self.log_down(&ended);
+                        ended?;
+                    }
+                    self.link.outbox.close();
+                }
+            }
+        }
+    }
+
+    /// Dials and exchanges HELLOs.
+    fn greet(&self) -> io::Result<Greeted> {
+        let stream = self.connect()?;
+        (&*stream).write_all(&self.flood.me.line())?;
+        let line = read_line(&stream, HANDSHAKE_TIMEOUT)?;
+        if let Some(reason) = line.strip_prefix(b"? ") {
+            let reason =
+                String::from_utf8_lossy(reason.trim_ascii_end()).escape_debug().to_string();
+            return Err(io::Error::other(format!("it refused us: {reason}")));
+        }
+        let hello = Hello::parse(&line).map_err(io::Error::other)?;
+        let expected = &self.link.neighbor.name;
+        if hello.name != *expected {
+            return Err(io::Error::other(format!(
+                "{} answers there: correct the address of {expected} in the conf",
+                hello.name
+            )));
+        }
+        Ok(Greeted { stream, instance: hello.instance })
+    }
+
+    /// UPDATE lines on a kept connection; what comes back is read, counted and dropped.
+    fn plain(&self) -> io::Result<()> {
+        let stream = self.connect()?;
+        // It may stay silent for ever; the reader is freed by the shutdown below.
+        stream.set_read_timeout(None)?;
+        self.link.outbox.open();
+        self.log_up();
+        let drain = {
+            let (flood, id, stream) = (Arc::clone(self.flood), self.id, Arc::clone(&stream));
+            threads::spawn("drain", self.link.neighbor.name.as_str(), move || {
+                let link = &flood.links[id.0];
+                discard(link, &stream);
+                link.outbox.close();
+            })?
+        };
+        let ended = self.feed(PIECE, |records| self.send(&stream, records), || Ok(()));
+        if ended.is_ok() && self.link.is_stopping() {
+            // It closes when it has read the last update, or is cut when the stop's time is over.
+            let _ = stream.shutdown(Shutdown::Write);
+        } else {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+        // A panic was reported when it happened.
+        let _ = drain.join();
+        self.log_down(&ended);
+        ended
+    }
+
+    /// One UPDATE a connection, so many a second.
+    fn one_shot(&self) -> io::Result<()> {
+        let between = Duration::from_secs(1) / self.flood.settings.one_shot_dials_per_second.max(1);
+        let mut is_known_up = false;
+        self.link.outbox.open();
+        let ended = self.feed(
+            1,
+            |records| {
+                let stream = self.connect()?;
+                self.send(&stream, records)?;
+                stream.shutdown(Shutdown::Write)?;
+                discard(self.link, &stream);
+                self.link.set_dialed(None);
+                if !std::mem::replace(&mut is_known_up, true) {
+                    self.log_up();
+                }
+                self.link.pause(between);
+                Ok(())
+            },
+            || Ok(()),
+        );
+        if is_known_up {
+            self.log_down(&ended);
+        }
+        ended
+    }
+
+    /// Sends all records, a page at a time and live updates between, then what the outbox gets.
+    /// `idle` is called about every [`BEAT_EVERY`] without updates. Ends well when the outbox is
+    /// closed (the other direction is lost, or the server stops).
+    fn feed(
+        &self,
+        piece: usize,
+        mut send: impl FnMut(&[Record]) -> io::Result<()>,
+        mut idle: impl FnMut() -> io::Result<()>,
+    ) -> io::Result<()> {
+        for shard in 0..SHARDS {
+            for records in self.flood.records.shard(shard).chunks(piece) {
+                send(records)?;
+                match self.link.outbox.take(piece, Duration::ZERO) {
+                    Taken::Records(records) => send(&records)?,
+                    Taken::Nothing => {}
+                    Taken::Closed => return Ok(()),
+                }
+            }
+        }
+        loop {
+            match self.link.outbox.take(piece, BEAT_EVERY) {
+                Taken::Records(records) => send(&records)?,
+                Taken::Nothing => idle()?,
+                Taken::Closed => return Ok(()),
+            }
+        }
+    }
+
+    fn send(&self, mut stream: &TcpStream, records: &[Record]) -> io::Result<()> {
+        let mut lines = Vec::with_capacity(records.len() * 160);
+        for record in records {
+            write_update(&record.fields(), self.flood.me.name.as_bytes(), &mut lines);
+        }
+        stream.write_all(&lines)?;
+        self.link.count_sent(records.len());
+        self.flood.log_updates("to", &self.link.neighbor.name, &lines);
+        Ok(())
+    }
+
+    /// Tries each address of the neighbor. Both timeouts are set.
+    fn connect(&self) -> io::Result<Arc<TcpStream>> {
+        let mut failed = io::Error::new(ErrorKind::NotFound, "its host has no address");
+        for address in self.link.neighbor.address.to_socket_addrs()? {
+            match TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) {
+                Ok(stream) => {
+                    stream.set_nodelay(true)?;
+                    stream.set_write_timeout(Some(self.flood.settings.timeout))?;
+                    stream.set_read_timeout(Some(self.flood.settings.timeout))?;
+                    let stream = Arc::new(stream);
+                    self.link.set_dialed(Some(Arc::clone(&stream)));
+                    return Ok(stream);
+                }
+                Err(error) => failed = error,
+            }
+        }
+        Err(failed)
+    }
+
+    fn log_up(&self) {
+        let Neighborhood { name, address } = self.neighborhood();
+        self.flood.log.event(Level::Info, format_args!("link {name} up: {address}"));
+    }
+
+    fn log_down(&self, ended: &io::Result<()>) {
+        let Neighborhood { name, .. } = self.neighborhood();
+        let reason = match ended {
+            Err(error) => error.to_string(),
+            Ok(()) if self.link.is_stopping() => "this server stops".into(),
+            Ok(()) => "its side closed".into(),
+        };
+        self.flood.log.event(Level::Warn, format_args!("link {name} down: {reason}"));
+    }
+
+    fn neighborhood(&self) -> Neighborhood<'_> {
+        let neighbor = &self.link.neighbor;
+        Neighborhood { name: neighbor.name.as_str(), address: &neighbor.address }
+    }
+}
+
+struct Neighborhood<'a> {
+    name: &'a str,
+    address: &'a str,
+}
+
+/// Waits between dials, and says in the log why the last one failed, but the same reason once a
+/// minute only.
+#[derive(Default)]
+struct BackOff {
+    wait: Option<Duration>,
+    said: Option<(String, Instant)>,
+}
+
+impl BackOff {
+    /// The neighbor answered as it should.
+    fn reset(&mut self) {
+        self.wait = None;
+        self.said = None;
+    }
+
+    /// The next wait: 50 ms doubling to 1 s, each cut by up to a half at random, so that servers
+    /// that went down together do not dial in step.
+    fn next_wait(&mut self) -> Duration {
+        let wait = self.wait.map_or(FIRST_BACK_OFF, |wait| (wait * 2).min(LAST_BACK_OFF));
+        self.wait = Some(wait);
+        wait.mul_f64(0.5 + fastrand::f64() / 2.0)
+    }
+
+    fn note(&mut self, dialer: &Dialer<'_>, error: &io::Error) {
+        let reason = error.to_string();
+        let is_repeated = self.said.as_ref().is_some_and(|(said, when)| {
+            *said == reason && when.elapsed() < Duration::from_secs(60)
+        });
+        if !is_repeated {
+            let Neighborhood { name, address } = dialer.neighborhood();
+            dialer
+                .flood
+                .log
+                .event(Level::Warn, format_args!("link {name}: {address}: {reason}; redialing"));
+            self.said = Some((reason, Instant::now()));
+        }
+    }
+}
+
+/// An error if the other side has closed. It writes nothing there, so nothing is lost by looking.
+fn is_open(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nonblocking(true)?;
+    let peeked = stream.peek(&mut [0]);
+    stream.set_nonblocking(false)?;
+    match peeked {
+        Ok(0) => Err(io::Error::new(ErrorKind::UnexpectedEof, "it closed the connection")),
+        Ok(_) => Err(io::Error::new(ErrorKind::InvalidData, "it talks where it should listen")),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Reads until the other side ends, errs, or (where a read timeout is set) is silent for it.
+fn discard(link: &Link, mut stream: &TcpStream) {
+    let mut buffer = [0; 4096];
+    while let Ok(length @ 1..) = stream.read(&mut buffer) {
+        link.discarded_bytes.fetch_add(length as u64, Ordering::Relaxed);
+    }
+}
+
+/// Reads one line with its LF, byte-exact, until a deadline that dripping does not extend.
+///
+/// # Errors
+///
+/// When the line is not whole in time, too long, or cut off.
+pub fn read_line(mut stream: &TcpStream, timeout: Duration) -> io::Result<Vec<u8>> {
+    let deadline = Instant::now() + timeout;
+    let mut line = Vec::new();
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::Error::new(ErrorKind::TimedOut, "no whole HELLO within 5 s"));
+        }
+        stream.set_read_timeout(Some(left))?;
+        // A byte at a time: what comes behind the line is not ours to read.
+        let mut byte = [0];
+        match stream.read(&mut byte) {
+            Ok(0) => {
+                return Err(io::Error::new(ErrorKind::UnexpectedEof, "it closed before its HELLO"));
+            }
+            Ok(_) => line.push(byte[0]),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+                ) => {}
+            Err(error) => return Err(error),
+        }
+        if line.ends_with(b"\n") {
+            return Ok(line);
+        }
+        if line.len() >= MAX_HELLO_BYTES {
+            return Err(io::Error::new(
+                ErrorKind::InvalidData,
+                "its first line is too long for a HELLO",
+            ));
+        }
+    }
+}

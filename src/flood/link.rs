@@ -1,0 +1,272 @@
+//! The state of the link to one neighbor: up when both directions are.
+
+use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+use super::handshake::Instance;
+use super::outbox::Outbox;
+use crate::config::LinkKind;
+use crate::protocol::ServerName;
+
+/// Whom a link leads to.
+#[derive(Clone, Debug)]
+pub struct Neighbor {
+    /// Its name.
+    pub name: ServerName,
+    /// How it takes updates.
+    pub kind: LinkKind,
+    /// Where it is dialed, `HOST:PORT`.
+    pub address: String,
+}
+
+/// The link to one neighbor. One thread dials and writes ([`super::dial`]); threads of accepted
+/// connections ([`super::peer`]) report theirs here.
+#[derive(Debug)]
+pub struct Link {
+    /// Whom it leads to.
+    pub neighbor: Neighbor,
+    /// What waits to be sent.
+    pub outbox: Outbox,
+    /// Updates sent since the start.
+    pub sent: AtomicU64,
+    /// Updates received since the start.
+    pub received: AtomicU64,
+    /// Bytes that a plain or one-shot neighbor sent back, and that were dropped.
+    pub discarded_bytes: AtomicU64,
+    state: Mutex<State>,
+    /// Signalled at every change of the state.
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    is_stopping: bool,
+    dialed: Option<Arc<TcpStream>>,
+    accepted: Option<Heard>,
+    /// How many connections were accepted from this neighbor: the number of the newest.
+    accepted_count: u64,
+    last_instance: Option<Instance>,
+    instance_before: Option<Instance>,
+}
+
+/// A connection that the neighbor dialed.
+#[derive(Debug)]
+struct Heard {
+    number: u64,
+    instance: Instance,
+    stream: Arc<TcpStream>,
+}
+
+/// How the two directions stand, seen by the dialing side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Both directions are up.
+    Up,
+    /// The neighbor has not dialed us, or its connection is gone.
+    NotHeard,
+    /// The neighbor that dials us is another run of the server than the one that we dialed.
+    Replaced,
+    /// The server stops.
+    Stopping,
+}
+
+/// What a new connection from a neighbor found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Registered {
+    /// To tell it from later ones.
+    pub number: u64,
+    /// Two runs of the server come by turns: two servers have one name.
+    pub alternates: bool,
+}
+
+impl Link {
+    /// A link that is down.
+    pub fn new(neighbor: Neighbor) -> Self {
+        Self {
+            neighbor,
+            outbox: Outbox::default(),
+            sent: AtomicU64::new(0),
+            received: AtomicU64::new(0),
+            discarded_bytes: AtomicU64::new(0),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// Waits until the neighbor, as the given run of it, has dialed us too, for `wait` at most.
+    pub fn wait_heard(&self, instance: Instance, wait: Duration) -> Standing {
+        let mut state = self.state.lock();
+        if state.standing(instance) == Standing::NotHeard {
+            self.changed.wait_for(&mut state, wait);
+        }
+        state.standing(instance)
+    }
+
+    /// How the two directions stand now.
+    pub fn standing(&self, instance: Instance) -> Standing {
+        self.state.lock().standing(instance)
+    }
+
+    /// Waits between two dials, for `wait` at most; true if the server stops, or has to.
+    pub fn pause(&self, wait: Duration) -> bool {
+        let deadline = Instant::now() + wait;
+        let mut state = self.state.lock();
+        while !state.is_stopping {
+            if self.changed.wait_until(&mut state, deadline).timed_out() {
+                break;
+            }
+        }
+        state.is_stopping
+    }
+
+    /// True once the server stops.
+    pub fn is_stopping(&self) -> bool {
+        self.state.lock().is_stopping
+    }
+
+    /// Takes note of the connection that we dialed, so that it can be cut.
+    pub fn set_dialed(&self, stream: Option<Arc<TcpStream>>) {
+        self.state.lock().dialed = stream;
+    }
+
+    /// Takes note of a connection that the neighbor dialed; an older one is cut.
+    pub fn heard(&self, instance: Instance, stream: Arc<TcpStream>) -> Registered {
+        let mut state = self.state.lock();
+        state.accepted_count += 1;
+        let number = state.accepted_count;
+        let older = state.accepted.replace(Heard { number, instance, stream });
+        let mut alternates = false;
+        if state.last_instance != Some(instance) {
+            alternates = state.instance_before == Some(instance);
+            state.instance_before = state.last_instance.replace(instance);
+        }
+        drop(state);
+        if let Some(older) = older {
+            // Its reader ends; an error means that it has ended already.
+            let _ = older.stream.shutdown(Shutdown::Both);
+        }
+        self.changed.notify_all();
+        Registered { number, alternates }
+    }
+
+    /// Takes note that a connection from the neighbor is gone. If it was silent rather than
+    /// closed, ours is likely as dead: `was_silent` cuts that too, so that it is dialed anew.
+    /// True if it was the newest one, so that the link is down now.
+    pub fn lost(&self, number: u64, was_silent: bool) -> bool {
+        let mut state = self.state.lock();
+        let is_newest = state.accepted.as_ref().is_some_and(|heard| heard.number == number);
+        let mut dialed = None;
+        if is_newest {
+            state.accepted = None;
+            dialed = state.dialed.clone().filter(|_| was_silent);
+        }
+        drop(state);
+        if is_newest {
+            if let Some(dialed) = dialed {
+                let _ = dialed.shutdown(Shutdown::Both);
+            }
+            self.outbox.close();
+            self.changed.notify_all();
+        }
+        is_newest
+    }
+
+    /// Lets the writer send what waits, and end.
+    pub fn stop(&self) {
+        self.state.lock().is_stopping = true;
+        self.changed.notify_all();
+        self.outbox.finish();
+    }
+
+    /// Frees a writer that hangs on its connection.
+    pub fn cut(&self) {
+        if let Some(dialed) = self.state.lock().dialed.clone() {
+            let _ = dialed.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// Counts updates that went out.
+    pub fn count_sent(&self, updates: usize) {
+        self.sent.fetch_add(updates as u64, Ordering::Relaxed);
+    }
+}
+
+impl State {
+    fn standing(&self, dialed: Instance) -> Standing {
+        match &self.accepted {
+            _ if self.is_stopping => Standing::Stopping,
+            None => Standing::NotHeard,
+            Some(heard) if heard.instance == dialed => Standing::Up,
+            Some(_) => Standing::Replaced,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    const FIRST: Instance = Instance(1);
+    const SECOND: Instance = Instance(2);
+
+    fn link() -> Link {
+        let name = ServerName::parse(b"Ball").expect("a name");
+        Link::new(Neighbor { name, kind: LinkKind::Herd, address: String::new() })
+    }
+
+    fn stream() -> Arc<TcpStream> {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("bound");
+        Arc::new(TcpStream::connect(address).expect("listening"))
+    }
+
+    #[test]
+    fn a_link_is_up_only_while_the_run_that_we_dialed_is_heard() {
+        let link = link();
+        assert_eq!(link.wait_heard(FIRST, Duration::ZERO), Standing::NotHeard);
+        let heard = link.heard(FIRST, stream());
+        assert_eq!(link.standing(FIRST), Standing::Up);
+        assert_eq!(link.standing(SECOND), Standing::Replaced);
+        assert!(link.lost(heard.number, false));
+        assert_eq!(link.standing(FIRST), Standing::NotHeard);
+    }
+
+    #[test]
+    fn losing_an_older_connection_leaves_the_newer_one_up() {
+        let link = link();
+        let older = link.heard(FIRST, stream());
+        let newer = link.heard(FIRST, stream());
+        assert!(!link.lost(older.number, true));
+        assert_eq!(link.standing(FIRST), Standing::Up);
+        assert!(link.lost(newer.number, false));
+    }
+
+    #[test]
+    fn two_runs_that_come_by_turns_are_noticed_and_a_restart_is_not() {
+        let link = link();
+        let alternates =
+            [FIRST, FIRST, SECOND, SECOND, FIRST].map(|run| link.heard(run, stream()).alternates);
+        assert_eq!(alternates, [false, false, false, false, true]);
+    }
+
+    #[test]
+    fn losing_the_neighbor_closes_the_outbox_and_stopping_lets_it_drain() {
+        let link = link();
+        let heard = link.heard(FIRST, stream());
+        link.outbox.open();
+        link.lost(heard.number, false);
+        assert_eq!(
+            link.outbox.take(1, Duration::MAX / 4),
+            super::super::outbox::Taken::Closed,
+            "a closed outbox does not make its writer wait"
+        );
+        link.stop();
+        assert_eq!(link.standing(FIRST), Standing::Stopping);
+        assert!(link.pause(Duration::MAX / 4), "a stopping link does not wait");
+    }
+}

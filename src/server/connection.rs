@@ -1,0 +1,316 @@
+//! One client's connection as an owned value: who has it may touch it, and no lock guards it.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::time::{Duration, Instant};
+
+use super::open::Open;
+use super::session::{Next, Session};
+use super::shared::{LINGER, LINGER_BYTES, Shared};
+use super::turn::Turn;
+use crate::config::Limits;
+use crate::places::Lookup;
+use crate::places::lookups::Answer;
+
+/// Bytes read in one turn, at most.
+pub const READ_BYTES: usize = 64 * 1024;
+
+/// A connection in lots mode. Its socket does not block. While it is idle it holds no buffer.
+#[derive(Debug)]
+pub struct Connection {
+    stream: TcpStream,
+    session: Session,
+    /// Read and not handled: the start of a line, or, after a full turn, whole lines too.
+    input: Vec<u8>,
+    /// Replies that the socket did not take yet.
+    output: Vec<u8>,
+    phase: Phase,
+    /// The last turn was full: `input` may hold whole lines.
+    is_full: bool,
+    /// The client has shut its sending side.
+    has_ended: bool,
+    /// Since when it waits for what it waits for now.
+    since: Instant,
+    /// Which readiness its lot waits for.
+    pub awaits: Awaits,
+    _open: Open,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Serving,
+    /// What is left to write is written, nothing more is handled.
+    Ending,
+    /// All is written and said to be: input is discarded until the client closes too.
+    Lingering {
+        discarded: usize,
+    },
+}
+
+/// The readiness of a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Awaits {
+    /// Input, or its end.
+    Readable,
+    /// Room for output.
+    Writable,
+}
+
+/// What a connection needs next.
+#[derive(Debug, PartialEq)]
+pub enum Step {
+    /// To wait for its socket.
+    Wait(Awaits),
+    /// Another turn, without waiting.
+    Again,
+    /// Places from the provider, before anything else.
+    AskPlaces(Lookup),
+    /// To be dropped, for this reason.
+    Gone(&'static str),
+}
+
+/// The buffers that the turns of a lot share.
+#[derive(Debug)]
+pub struct Desk {
+    /// What the turn gathers.
+    pub turn: Turn,
+    input: Vec<u8>,
+}
+
+impl Desk {
+    /// Buffers for lines of up to `max_line` bytes.
+    pub fn new(max_line: usize) -> Self {
+        Self { turn: Turn::default(), input: vec![0; READ_BYTES + max_line + 1] }
+    }
+}
+
+impl Connection {
+    /// A client that was just accepted.
+    ///
+    /// # Errors
+    ///
+    /// When the socket is gone already.
+    pub fn new(stream: TcpStream, session: Session, open: Open) -> io::Result<Self> {
+        stream.set_nonblocking(true)?;
+        Ok(Self {
+            stream,
+            session,
+            input: Vec::new(),
+            output: Vec::new(),
+            phase: Phase::Serving,
+            is_full: false,
+            has_ended: false,
+            since: Instant::now(),
+            awaits: Awaits::Readable,
+            _open: open,
+        })
+    }
+
+    /// The socket, to wait for.
+    pub fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+
+    /// `ADDRESS:PORT` of the client.
+    pub fn peer(&self) -> &str {
+        &self.session.peer
+    }
+
+    /// True if it has a turn coming without its socket being ready.
+    pub fn is_full(&self) -> bool {
+        self.is_full
+    }
+
+    /// One turn: writes what waits, reads once, handles lines, writes the replies. Does not block
+    /// (but see [`Turn::hand_over`]).
+    pub fn turn(&mut self, shared: &Shared, desk: &mut Desk) -> Step {
+        let step = self.try_turn(shared, desk);
+        step.unwrap_or_else(|error| Step::Gone(reason(&error)))
+    }
+
+    /// Goes on with the places that it waited for.
+    pub fn answer(&mut self, shared: &Shared, places: &Answer, desk: &mut Desk) -> Step {
+        desk.turn.begin();
+        let next = self.session.answer(shared, places, &mut desk.turn);
+        desk.turn.hand_over(shared);
+        let step = self.write_replies(&desk.turn.replies).and_then(|()| self.follow(next));
+        step.unwrap_or_else(|error| Step::Gone(reason(&error)))
+    }
+
+    fn try_turn(&mut self, shared: &Shared, desk: &mut Desk) -> io::Result<Step> {
+        if let Phase::Lingering { discarded } = self.phase {
+            return self.linger(discarded, desk);
+        }
+        if !self.flush()? {
+            return Ok(Step::Wait(Awaits::Writable));
+        }
+        if self.phase == Phase::Ending {
+            return self.end();
+        }
+        let carried = self.input.len();
+        desk.input[..carried].copy_from_slice(&self.input);
+        let mut filled = carried;
+        if !self.is_full && !self.has_ended {
+            // One read: the lot is level-triggered, so what is left is reported again.
+            match (&self.stream).read(&mut desk.input[carried..]) {
+                Ok(0) => self.has_ended = true,
+                Ok(length) => filled += length,
+                Err(error) if would_block(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        desk.turn.begin();
+        let input = &desk.input[..filled];
+        let (taken, next) = self.session.handle(shared, input, self.has_ended, &mut desk.turn);
+        self.keep_input(&input[taken..], taken > 0 || carried == 0);
+        desk.turn.hand_over(shared);
+        self.write_replies(&desk.turn.replies)?;
+        self.follow(next)
+    }
+
+    fn follow(&mut self, next: Next) -> io::Result<Step> {
+        self.is_full = next == Next::TurnFull;
+        match next {
+            Next::AskPlaces(lookup) => return Ok(Step::AskPlaces(lookup)),
+            Next::Close => self.phase = Phase::Ending,
+            Next::NeedInput if self.has_ended => self.phase = Phase::Ending,
+            Next::NeedInput | Next::TurnFull => {}
+        }
+        if !self.output.is_empty() {
+            return Ok(Step::Wait(Awaits::Writable));
+        }
+        match self.phase {
+            Phase::Ending => self.end(),
+            _ if self.is_full => Ok(Step::Again),
+            _ => Ok(Step::Wait(Awaits::Readable)),
+        }
+    }
+
+    /// Keeps what is not handled; the time of a line counts from its first byte.
+    fn keep_input(&mut self, rest: &[u8], is_new_wait: bool) {
+        if rest.is_empty() {
+            self.input = Vec::new();
+        } else {
+            self.input.clear();
+            self.input.extend_from_slice(rest);
+        }
+        if is_new_wait {
+            self.since = Instant::now();
+        }
+    }
+
+    /// Writes what the socket takes, and keeps the rest.
+    fn write_replies(&mut self, replies: &[u8]) -> io::Result<()> {
+        if !self.output.is_empty() {
+            self.output.extend_from_slice(replies);
+            return Ok(());
+        }
+        let written = write_some(&self.stream, replies)?;
+        if written < replies.len() {
+            self.output = replies[written..].to_vec();
+            self.since = Instant::now();
+        }
+        Ok(())
+    }
+
+    /// Writes what waits; true if nothing waits any more.
+    fn flush(&mut self) -> io::Result<bool> {
+        if self.output.is_empty() {
+            return Ok(true);
+        }
+        let written = write_some(&self.stream, &self.output)?;
+        if written > 0 {
+            self.since = Instant::now();
+        }
+        self.output.drain(..written);
+        if self.output.is_empty() {
+            self.output = Vec::new();
+        }
+        Ok(self.output.is_empty())
+    }
+
+    /// All is written: says so, and lets the client close first, unless it has ended already.
+    fn end(&mut self) -> io::Result<Step> {
+        self.stream.shutdown(Shutdown::Write)?;
+        if self.has_ended {
+            return Ok(Step::Gone("closed"));
+        }
+        self.phase = Phase::Lingering { discarded: 0 };
+        self.input = Vec::new();
+        self.since = Instant::now();
+        Ok(Step::Wait(Awaits::Readable))
+    }
+
+    fn linger(&mut self, discarded: usize, desk: &mut Desk) -> io::Result<Step> {
+        match (&self.stream).read(&mut desk.input) {
+            Ok(0) => Ok(Step::Gone("closed")),
+            Ok(length) if discarded + length > LINGER_BYTES => {
+                Ok(Step::Gone("sent on after its end"))
+            }
+            Ok(length) => {
+                self.phase = Phase::Lingering { discarded: discarded + length };
+                Ok(Step::Wait(Awaits::Readable))
+            }
+            Err(error) if would_block(&error) => Ok(Step::Wait(Awaits::Readable)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Looks at the clock, about once a second: a step if the connection waited too long.
+    pub fn check_time(&mut self, now: Instant, limits: &Limits, idle: Duration) -> Option<Step> {
+        let waited = now.saturating_duration_since(self.since);
+        if let Phase::Lingering { .. } = self.phase {
+            return (waited > LINGER).then_some(Step::Gone("closed"));
+        }
+        if !self.output.is_empty() {
+            return (waited > limits.write_timeout).then_some(Step::Gone("took no replies"));
+        }
+        let limit = match self.input.is_empty() {
+            _ if self.is_full => return None,
+            false => limits.line_timeout,
+            true if self.session.is_neighbor() => return None,
+            true => idle,
+        };
+        (waited > limit).then(|| self.stop())
+    }
+
+    /// Ends the conversation as soon as what was read is answered and written.
+    pub fn stop(&mut self) -> Step {
+        if self.is_full {
+            return Step::Wait(self.awaits);
+        }
+        if self.phase == Phase::Serving {
+            self.phase = Phase::Ending;
+        }
+        if self.phase == Phase::Ending && self.output.is_empty() {
+            return self.end().unwrap_or_else(|error| Step::Gone(reason(&error)));
+        }
+        Step::Wait(self.awaits)
+    }
+}
+
+fn write_some(mut stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+    let mut written = 0;
+    while written < bytes.len() {
+        match stream.write(&bytes[written..]) {
+            Ok(length) => written += length,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if would_block(&error) => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(written)
+}
+
+fn would_block(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
+}
+
+/// Why a connection that failed is gone, in the words of the log.
+pub fn reason(error: &io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::ConnectionReset => "reset by the client",
+        ErrorKind::BrokenPipe | ErrorKind::NotConnected => "gone before its replies",
+        _ => "failed",
+    }
+}

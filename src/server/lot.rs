@@ -1,0 +1,280 @@
+//! A lot: connections that are waited on together. One worker has it at a time, and gives it to
+//! another before it blocks.
+
+use std::collections::VecDeque;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use ::log::Level;
+use crossbeam_channel::{Receiver, Sender};
+use polling::Poller;
+
+use super::connection::{Connection, Desk, Step};
+use super::readiness::Waiting;
+use super::shared::Shared;
+use super::ticket::Ticket;
+use crate::places::Lookup;
+use crate::places::lookups::{Answer, Asked, Call};
+
+/// How often a lot looks for connections that waited too long.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+
+/// Connections that are waited on together.
+pub struct Lot {
+    index: usize,
+    waiting: Waiting,
+    inbox: Receiver<Arrival>,
+    /// Connections with a turn coming without waiting.
+    again: VecDeque<usize>,
+    ready: Vec<usize>,
+    desk: Desk,
+    swept: Instant,
+    /// When what is still open at a stop is dropped.
+    stop_deadline: Option<Instant>,
+}
+
+/// The way into a lot, for other threads.
+#[derive(Debug)]
+pub struct Door {
+    inbox: Sender<Arrival>,
+    poller: Arc<Poller>,
+    /// Connections of the lot, also those that wait for places.
+    pub open: Arc<AtomicUsize>,
+}
+
+/// What comes into a lot.
+pub enum Arrival {
+    /// From the listener.
+    New(Box<Connection>),
+    /// Back with the places that it waited for.
+    Answered(Box<Connection>, Answer),
+    /// It is the turn of one of the lot's connections to call the provider.
+    Call(Call<Ticket>),
+}
+
+/// Why a worker gives a lot away.
+pub enum Leave {
+    /// To call the provider.
+    ToCall(Call<Ticket>),
+    /// The server stops, and the lot is empty.
+    Stopped,
+}
+
+impl Lot {
+    /// An empty lot and its door.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel has no descriptor left for it.
+    pub fn new(index: usize, max_line: usize) -> io::Result<(Self, Door)> {
+        let poller = Arc::new(Poller::new()?);
+        // Bounded by max_connections: what is in it is a connection.
+        let (sender, inbox) = crossbeam_channel::unbounded();
+        let door = Door { inbox: sender, poller: Arc::clone(&poller), open: Arc::default() };
+        let lot = Self {
+            index,
+            waiting: Waiting::new(poller),
+            inbox,
+            again: VecDeque::new(),
+            ready: Vec::new(),
+            desk: Desk::new(max_line),
+            swept: Instant::now(),
+            stop_deadline: None,
+        };
+        Ok((lot, door))
+    }
+
+    /// Which lot it is.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Serves the lot's connections until a call has to be made or the server stops. `open` is the
+    /// count of its [`Door`].
+    pub fn run(&mut self, shared: &Shared, open: &AtomicUsize, stop_within: Duration) -> Leave {
+        loop {
+            while let Ok(arrival) = self.inbox.try_recv() {
+                if let Some(call) = self.take_in(shared, arrival) {
+                    return Leave::ToCall(call);
+                }
+            }
+            for _ in 0..self.again.len() {
+                let key = self.again.pop_front().expect("only this loop takes from it");
+                if let Some(call) = self.serve(shared, key) {
+                    return Leave::ToCall(call);
+                }
+            }
+            if shared.is_stopping() && self.has_stopped(shared, open, stop_within) {
+                return Leave::Stopped;
+            }
+            self.sweep(shared);
+            let timeout = if self.again.is_empty() { self.patience() } else { Duration::ZERO };
+            let mut ready = std::mem::take(&mut self.ready);
+            if let Err(error) = self.waiting.wait(timeout, &mut ready) {
+                shared
+                    .log
+                    .event(Level::Error, format_args!("waiting for connections failed: {error}"));
+                // It has no cause that we know of; it must not turn into a busy loop.
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            let mut call = None;
+            for &key in &ready {
+                // Level-triggered: what is not served now is reported again.
+                let is_due =
+                    self.waiting.get_mut(key).is_some_and(|connection| !connection.is_full());
+                if is_due {
+                    call = self.serve(shared, key);
+                }
+                if call.is_some() {
+                    break;
+                }
+            }
+            self.ready = ready;
+            if let Some(call) = call {
+                return Leave::ToCall(call);
+            }
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        if self.stop_deadline.is_some() { Duration::from_millis(20) } else { SWEEP_EVERY }
+    }
+
+    /// Takes one arrival in. A call is handed on to the worker.
+    fn take_in(&mut self, shared: &Shared, arrival: Arrival) -> Option<Call<Ticket>> {
+        match arrival {
+            Arrival::New(connection) => {
+                self.insert(shared, connection).and_then(|key| self.serve(shared, key))
+            }
+            Arrival::Answered(connection, answer) => {
+                self.insert(shared, connection).and_then(|key| {
+                    self.guarded(shared, key, |connection, desk| {
+                        connection.answer(shared, &answer, desk)
+                    })
+                })
+            }
+            Arrival::Call(call) => Some(call),
+        }
+    }
+
+    fn insert(&mut self, shared: &Shared, connection: Box<Connection>) -> Option<usize> {
+        let peer = connection.peer().to_owned();
+        let inserted = self.waiting.insert(connection);
+        inserted
+            .inspect_err(|error| {
+                log_closed(shared, &peer, &format!("cannot be waited on: {error}"))
+            })
+            .ok()
+    }
+
+    /// One turn of a connection.
+    fn serve(&mut self, shared: &Shared, key: usize) -> Option<Call<Ticket>> {
+        self.guarded(shared, key, |connection, desk| connection.turn(shared, desk))
+    }
+
+    /// Does something with a connection, and what follows from it. A panic costs this connection
+    /// and nothing else.
+    fn guarded(
+        &mut self,
+        shared: &Shared,
+        key: usize,
+        act: impl FnOnce(&mut Connection, &mut Desk) -> Step,
+    ) -> Option<Call<Ticket>> {
+        let connection = self.waiting.get_mut(key)?;
+        let desk = &mut self.desk;
+        let step = catch_unwind(AssertUnwindSafe(|| act(connection, desk))).unwrap_or_else(|_| {
+            *desk = Desk::new(shared.limits.max_line);
+            Step::Gone("lost to a defect of this server, which the standard error tells more of")
+        });
+        self.follow(shared, key, step)
+    }
+
+    fn follow(&mut self, shared: &Shared, key: usize, step: Step) -> Option<Call<Ticket>> {
+        match step {
+            Step::Wait(awaits) => {
+                if self.waiting.await_on(key, awaits).is_err() {
+                    self.close(shared, key, "cannot be waited on");
+                }
+                None
+            }
+            Step::Again => {
+                self.again.push_back(key);
+                None
+            }
+            Step::AskPlaces(lookup) => self.ask_places(shared, key, lookup),
+            Step::Gone(reason) => {
+                self.close(shared, key, reason);
+                None
+            }
+        }
+    }
+
+    /// Takes the connection out: from here its ticket stands for it.
+    fn ask_places(&mut self, shared: &Shared, key: usize, lookup: Lookup) -> Option<Call<Ticket>> {
+        let ticket = Ticket::Lot { lot: self.index, connection: self.waiting.remove(key) };
+        match shared.lookups.ask(lookup, ticket) {
+            Asked::Call(call) => Some(call),
+            Asked::Waiting => None,
+            Asked::Answered(Ticket::Lot { connection, .. }, answer) => {
+                self.take_in(shared, Arrival::Answered(connection, answer))
+            }
+            Asked::Answered(Ticket::Pinned(_), _) => unreachable!("the ticket just made"),
+        }
+    }
+
+    fn close(&mut self, shared: &Shared, key: usize, reason: &str) {
+        let connection = self.waiting.remove(key);
+        log_closed(shared, connection.peer(), reason);
+    }
+
+    /// Ends what waited too long.
+    fn sweep(&mut self, shared: &Shared) {
+        let now = Instant::now();
+        if now.saturating_duration_since(self.swept) < SWEEP_EVERY {
+            return;
+        }
+        self.swept = now;
+        let idle = shared.pool.idle_timeout;
+        for key in self.waiting.keys() {
+            let connection = self.waiting.get_mut(key).expect("its key was just there");
+            if let Some(step) = connection.check_time(now, &shared.limits, idle) {
+                // Ending asks no provider.
+                let _ = self.follow(shared, key, step);
+            }
+        }
+    }
+
+    /// At a stop: ends every connection, and waits until they are gone or `stop_within` is over.
+    fn has_stopped(&mut self, shared: &Shared, open: &AtomicUsize, stop_within: Duration) -> bool {
+        let deadline = *self.stop_deadline.get_or_insert_with(|| Instant::now() + stop_within);
+        for key in self.waiting.keys() {
+            let step = self.waiting.get_mut(key).map(Connection::stop);
+            if let Some(step) = step {
+                let _ = self.follow(shared, key, step);
+            }
+        }
+        open.load(Ordering::SeqCst) == 0 || Instant::now() >= deadline
+    }
+}
+
+impl Door {
+    /// Hands something in; a lot that has stopped drops it.
+    pub fn send(&self, arrival: Arrival) {
+        if self.inbox.send(arrival).is_ok() {
+            self.wake();
+        }
+    }
+
+    /// Frees a worker that waits.
+    pub fn wake(&self) {
+        // It fails only if the poller is gone, and with it who waits.
+        let _ = self.poller.notify();
+    }
+}
+
+fn log_closed(shared: &Shared, peer: &str, reason: &str) {
+    shared.log.event(Level::Info, format_args!("connection {peer} closed: {reason}"));
+}

@@ -1,0 +1,225 @@
+//! Pinned mode: a worker keeps one connection until it closes, in blocking reads, writes and calls.
+
+use std::collections::HashMap;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use ::log::Level;
+use parking_lot::Mutex;
+
+use super::connection::{READ_BYTES, reason};
+use super::open::Open;
+use super::session::{Next, Session};
+use super::shared::{LINGER, LINGER_BYTES, Shared};
+use super::ticket::{Ticket, Turned};
+use super::turn::Turn;
+use crate::places::Lookup;
+use crate::places::lookups::{Answer, Asked, Call};
+
+/// The connections that are served now, so that a stop can free their threads.
+#[derive(Debug, Default)]
+pub struct Pinned {
+    streams: Mutex<HashMap<u64, Arc<TcpStream>>>,
+    numbers: AtomicU64,
+}
+
+impl Pinned {
+    /// The job of one worker: a connection from its first byte to its last. Every wait is bounded,
+    /// by the idle, line and write limits of the conf and by the provider's timeout.
+    pub fn serve(&self, shared: &Shared, stream: TcpStream, session: Session, open: Open) {
+        let peer = session.peer.clone();
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+        let stream = Arc::new(stream);
+        self.streams.lock().insert(number, Arc::clone(&stream));
+        if shared.is_stopping() {
+            // It may have come in after the stop looked.
+            let _ = stream.shutdown(Shutdown::Read);
+        }
+        let mut conversation = Conversation::new(shared, &stream, session);
+        let ended = catch_unwind(AssertUnwindSafe(|| conversation.run()));
+        let reason = match ended {
+            Ok(Ok(reason)) => reason,
+            Ok(Err(error)) => reason(&error),
+            Err(_) => "lost to a defect of this server, which the standard error tells more of",
+        };
+        self.streams.lock().remove(&number);
+        shared.log.event(Level::Info, format_args!("connection {peer} closed: {reason}"));
+        drop(open);
+    }
+
+    /// Lets every conversation end as if its client had: what was read is still answered.
+    pub fn stop(&self) {
+        for stream in self.streams.lock().values() {
+            let _ = stream.shutdown(Shutdown::Read);
+        }
+    }
+}
+
+struct Conversation<'a> {
+    shared: &'a Shared,
+    stream: &'a TcpStream,
+    session: Session,
+    turn: Turn,
+    input: Vec<u8>,
+    filled: usize,
+    has_ended: bool,
+    /// When the line that is half here has to be whole.
+    line_deadline: Option<Instant>,
+    timeout: Option<Duration>,
+}
+
+impl<'a> Conversation<'a> {
+    fn new(shared: &'a Shared, stream: &'a TcpStream, session: Session) -> Self {
+        Self {
+            shared,
+            stream,
+            session,
+            turn: Turn::default(),
+            input: vec![0; READ_BYTES.min(shared.limits.max_line + 1 + 8 * 1024)],
+            filled: 0,
+            has_ended: false,
+            line_deadline: None,
+            timeout: None,
+        }
+    }
+
+    fn run(&mut self) -> io::Result<&'static str> {
+        self.stream.set_write_timeout(Some(self.shared.limits.write_timeout))?;
+        loop {
+            match self.handle()? {
+                Next::Close => return self.close(),
+                Next::TurnFull => continue,
+                Next::NeedInput if self.has_ended => return self.close(),
+                Next::NeedInput | Next::AskPlaces(_) => {}
+            }
+            if !self.read()? {
+                return self.close();
+            }
+        }
+    }
+
+    /// Handles what is there, and writes the replies.
+    fn handle(&mut self) -> io::Result<Next> {
+        self.turn.begin();
+        let input = &self.input[..self.filled];
+        let (taken, mut next) =
+            self.session.handle(self.shared, input, self.has_ended, &mut self.turn);
+        self.input.copy_within(taken..self.filled, 0);
+        self.filled -= taken;
+        if taken > 0 || self.filled == 0 {
+            self.line_deadline = None;
+        }
+        self.write_replies()?;
+        if let Next::AskPlaces(lookup) = next {
+            let answer = self.ask_places(lookup)?;
+            self.turn.begin();
+            next = self.session.answer(self.shared, &answer, &mut self.turn);
+            self.write_replies()?;
+        }
+        Ok(next)
+    }
+
+    fn write_replies(&mut self) -> io::Result<()> {
+        self.turn.hand_over(self.shared);
+        let mut stream = self.stream;
+        stream.write_all(&self.turn.replies)
+    }
+
+    /// Waits for input; false if the client has waited too long with it.
+    fn read(&mut self) -> io::Result<bool> {
+        loop {
+            let now = Instant::now();
+            let timeout = if self.filled > 0 {
+                let limit = self.shared.limits.line_timeout;
+                let deadline = *self.line_deadline.get_or_insert(now + limit);
+                let left = deadline.saturating_duration_since(now);
+                if left.is_zero() {
+                    return Ok(false);
+                }
+                Some(left)
+            } else if self.session.is_neighbor() {
+                None
+            } else {
+                Some(self.shared.pool.idle_timeout)
+            };
+            if timeout != self.timeout {
+                self.stream.set_read_timeout(timeout)?;
+                self.timeout = timeout;
+            }
+            let mut stream = self.stream;
+            match stream.read(&mut self.input[self.filled..]) {
+                Ok(0) => self.has_ended = true,
+                Ok(length) => self.filled += length,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    if self.filled == 0 {
+                        return Ok(false);
+                    }
+                    continue;
+                }
+                Err(error) => return Err(error),
+            }
+            return Ok(true);
+        }
+    }
+
+    /// Asks for places: calls the provider when it is this thread's turn, else waits for who does.
+    fn ask_places(&self, lookup: Lookup) -> io::Result<Answer> {
+        let (sender, turned) = crossbeam_channel::bounded(2);
+        match self.shared.lookups.ask(lookup, Ticket::Pinned(sender)) {
+            Asked::Answered(_, answer) => return Ok(answer),
+            Asked::Waiting => {}
+            Asked::Call(call) => run_call(call),
+        }
+        loop {
+            // Who calls is bounded by the provider's timeouts, and answers everyone.
+            match turned.recv() {
+                Ok(Turned::Answer(answer)) => return Ok(answer),
+                Ok(Turned::Call(call)) => run_call(call),
+                Err(_) => return Err(io::Error::other("nobody looks its places up")),
+            }
+        }
+    }
+
+    /// Lets the last reply arrive: a close with unread input would reset the connection.
+    fn close(&mut self) -> io::Result<&'static str> {
+        let mut stream = self.stream;
+        stream.shutdown(Shutdown::Write)?;
+        let deadline = Instant::now() + LINGER;
+        let mut discarded = 0;
+        while !self.has_ended && discarded <= LINGER_BYTES {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            stream.set_read_timeout(Some(left))?;
+            match stream.read(&mut self.input) {
+                Ok(0) => self.has_ended = true,
+                Ok(length) => discarded += length,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => break,
+            }
+        }
+        Ok("closed")
+    }
+}
+
+fn run_call(call: Call<Ticket>) {
+    let finished = call.run();
+    for (ticket, answer) in finished.answered {
+        if let Ticket::Pinned(waiter) = ticket {
+            // A connection that is gone does not wait any more.
+            let _ = waiter.send(Turned::Answer(answer));
+        }
+    }
+    if let Some(call) = finished.next
+        && let Ticket::Pinned(waiter) = &call.ticket
+    {
+        let waiter = waiter.clone();
+        let _ = waiter.send(Turned::Call(call));
+    }
+}

@@ -1,0 +1,81 @@
+//! The threads that serve clients, in either mode. The threadpool crate owns them.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::available_parallelism;
+use std::time::{Duration, Instant};
+
+use threadpool::ThreadPool;
+
+use super::lot::Lot;
+use super::pinned::Pinned;
+use super::shared::Shared;
+use super::worker::Lots;
+use crate::config::PoolMode;
+use crate::threads;
+
+/// The threads that serve clients.
+pub enum Pool {
+    /// A lot for each core.
+    Lots {
+        /// One long-lived job for each worker.
+        threads: ThreadPool,
+        /// The lots and their doors.
+        lots: Arc<Lots>,
+    },
+    /// A thread for each connection that is served; further ones wait in the crate's queue, which
+    /// `max_connections` bounds.
+    Pinned {
+        /// One job for each connection.
+        threads: ThreadPool,
+        /// Those that are served now.
+        pinned: Arc<Pinned>,
+    },
+}
+
+impl Pool {
+    /// Starts the threads. `calls` are the provider calls that may block at a time.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel has no descriptor left for a lot.
+    pub fn start(shared: &Arc<Shared>, calls: usize, stop_within: Duration) -> io::Result<Self> {
+        match shared.pool.mode {
+            PoolMode::Lots => {
+                let cores = available_parallelism().map_or(1, usize::from);
+                let lots: io::Result<Vec<_>> =
+                    (0..cores).map(|index| Lot::new(index, shared.limits.max_line)).collect();
+                let workers = cores + calls;
+                let threads = threads::pool("worker", workers);
+                let lots = Lots::new(lots?, workers, stop_within);
+                for _ in 0..workers {
+                    let (shared, lots) = (Arc::clone(shared), Arc::clone(&lots));
+                    threads.execute(move || lots.work(&shared));
+                }
+                Ok(Self::Lots { threads, lots })
+            }
+            PoolMode::Pinned => {
+                let threads = threads::pool("pinned", shared.pool.workers);
+                Ok(Self::Pinned { threads, pinned: Arc::default() })
+            }
+        }
+    }
+
+    /// Ends the conversations, and blocks until all have ended, or until `deadline`.
+    pub fn stop(&self, deadline: Instant) {
+        let threads = match self {
+            Self::Lots { threads, lots } => {
+                lots.doors.iter().for_each(super::lot::Door::wake);
+                threads
+            }
+            Self::Pinned { threads, pinned } => {
+                pinned.stop();
+                threads
+            }
+        };
+        // The crate's own join has no deadline.
+        while threads.active_count() + threads.queued_count() > 0 && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+}

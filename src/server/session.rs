@@ -1,0 +1,226 @@
+//! What the commands mean: bytes of a client in, replies out. No socket.
+
+use std::net::SocketAddr;
+
+use super::shared::Shared;
+use super::turn::Turn;
+use crate::flood::{Accepted, NeighborId};
+use crate::places::Lookup;
+use crate::protocol::reply::{Fields, write_at, write_invalid, write_places};
+use crate::protocol::{Command, Frame, Iamat, Update, Whatsat, location};
+use crate::records::{Merged, Record};
+
+/// Commands in one turn, at most, so that no client keeps its lot from others.
+const COMMANDS_A_TURN: usize = 1000;
+/// Bytes of replies in one turn, at most; the last reply may go over it.
+const REPLY_BYTES_A_TURN: usize = 256 * 1024;
+
+/// The state of one client's conversation, apart from its bytes.
+#[derive(Debug)]
+pub struct Session {
+    /// `ADDRESS:PORT` of the client, as it stands in the log.
+    pub peer: Box<str>,
+    /// True if the client may send UPDATE.
+    is_trusted: bool,
+    /// True once it sent an UPDATE: a neighbor, which no idle limit closes.
+    is_neighbor: bool,
+    replies: u64,
+    /// A WHATSAT that waits for places.
+    pending: Option<Box<Pending>>,
+}
+
+/// A WHATSAT whose AT line is known and whose places are not.
+#[derive(Debug)]
+struct Pending {
+    line: Vec<u8>,
+    at: Vec<u8>,
+}
+
+/// Why a turn ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Next {
+    /// Every whole line is handled.
+    NeedInput,
+    /// The turn was full; more lines may be there.
+    TurnFull,
+    /// The provider has to be asked before anything else; see [`Session::answer`].
+    AskPlaces(Lookup),
+    /// Nothing more is read from this client.
+    Close,
+}
+
+impl Session {
+    /// A client that just connected.
+    pub fn new(peer: SocketAddr) -> Self {
+        Self {
+            peer: peer.to_string().into(),
+            is_trusted: peer.ip().to_canonical().is_loopback(),
+            is_neighbor: false,
+            replies: 0,
+            pending: None,
+        }
+    }
+
+    /// True if no idle limit closes this connection.
+    pub fn is_neighbor(&self) -> bool {
+        self.is_neighbor
+    }
+
+    /// Handles the lines of `input` in order, until one of the bounds of a turn. At `at_end` what
+    /// stands behind the last LF is a line too. Returns how many bytes were handled.
+    pub fn handle(
+        &mut self,
+        shared: &Shared,
+        input: &[u8],
+        at_end: bool,
+        turn: &mut Turn,
+    ) -> (usize, Next) {
+        let limits = &shared.limits;
+        let mut taken = 0;
+        for _ in 0..COMMANDS_A_TURN {
+            if turn.replies.len() >= REPLY_BYTES_A_TURN {
+                return (taken, Next::TurnFull);
+            }
+            let line = match Frame::first(&input[taken..], limits.max_line) {
+                Frame::Line(line) => {
+                    taken += line.len() + 1;
+                    line
+                }
+                Frame::TooLong(start) => {
+                    self.reply(shared, start, turn, |replies| write_invalid(start, replies));
+                    return (input.len(), Next::Close);
+                }
+                Frame::Partial if at_end && taken < input.len() => {
+                    let line = &input[taken..];
+                    taken = input.len();
+                    line
+                }
+                Frame::Partial => return (taken, Next::NeedInput),
+            };
+            if let Some(lookup) = self.handle_line(shared, line, turn) {
+                return (taken, Next::AskPlaces(lookup));
+            }
+            if self.is_over(shared) {
+                return (taken, Next::Close);
+            }
+        }
+        (taken, Next::TurnFull)
+    }
+
+    /// Ends the WHATSAT that waited, with its places. [`Next::Close`] or [`Next::TurnFull`].
+    pub fn answer(&mut self, shared: &Shared, places: &[u8], turn: &mut Turn) -> Next {
+        let Pending { line, at } =
+            *self.pending.take().expect("only a WHATSAT that waits is answered");
+        self.reply_places(shared, &line, &at, places, turn);
+        if self.is_over(shared) { Next::Close } else { Next::TurnFull }
+    }
+
+    fn is_over(&self, shared: &Shared) -> bool {
+        shared.limits.commands_per_connection.is_some_and(|most| self.replies >= most)
+    }
+
+    fn handle_line(&mut self, shared: &Shared, line: &[u8], turn: &mut Turn) -> Option<Lookup> {
+        match Command::parse(line) {
+            Some(Command::Iamat(iamat)) if !shared.is_too_far_ahead(iamat.time, turn.now) => {
+                self.iamat(shared, line, &iamat, turn);
+                None
+            }
+            Some(Command::Whatsat(whatsat)) => match shared.records.get(whatsat.client) {
+                Some(record) => return self.whatsat(shared, line, &whatsat, &record, turn),
+                None => self.invalid(shared, line, turn),
+            },
+            Some(Command::Update(update)) if self.is_trusted => {
+                self.update(shared, line, &update, turn);
+                None
+            }
+            _ => self.invalid(shared, line, turn),
+        }
+    }
+
+    fn invalid(&mut self, shared: &Shared, line: &[u8], turn: &mut Turn) -> Option<Lookup> {
+        self.reply(shared, line, turn, |replies| write_invalid(line, replies));
+        None
+    }
+
+    fn iamat(&mut self, shared: &Shared, line: &[u8], iamat: &Iamat<'_>, turn: &mut Turn) {
+        let record = Record::new(&Fields {
+            client: iamat.client,
+            origin: shared.name.as_bytes(),
+            location: iamat.location,
+            time_text: iamat.time_text,
+            time: iamat.time,
+            skew: turn.now.since(iamat.time),
+        });
+        let held = match shared.records.report(&record) {
+            Merged::Stored => {
+                turn.accepted.push(Accepted { record: record.clone(), from: None });
+                record
+            }
+            Merged::Held(held) => held,
+        };
+        self.reply(shared, line, turn, |replies| write_at(&held.fields(), replies));
+    }
+
+    fn whatsat(
+        &mut self,
+        shared: &Shared,
+        line: &[u8],
+        whatsat: &Whatsat<'_>,
+        record: &Record,
+        turn: &mut Turn,
+    ) -> Option<Lookup> {
+        let fields = record.fields();
+        let center = location::coordinates(fields.location).expect("a record's location is valid");
+        let lookup = Lookup { center, radius: whatsat.radius, bound: whatsat.bound };
+        let mut at = Vec::new();
+        write_at(&fields, &mut at);
+        match shared.lookups.compute(&lookup) {
+            Some(places) => {
+                self.reply_places(shared, line, &at, &places, turn);
+                None
+            }
+            None => {
+                self.pending = Some(Box::new(Pending { line: line.to_vec(), at }));
+                Some(lookup)
+            }
+        }
+    }
+
+    fn update(&mut self, shared: &Shared, line: &[u8], update: &Update<'_>, turn: &mut Turn) {
+        self.is_neighbor = true;
+        let from: Option<NeighborId> = shared.flood.neighbor(update.sender);
+        turn.log_update(shared, &self.peer, line);
+        let record = Record::new(&update.fields());
+        if shared.records.merge(&record) == Merged::Stored {
+            turn.accepted.push(Accepted { record, from });
+        }
+    }
+
+    fn reply_places(
+        &mut self,
+        shared: &Shared,
+        line: &[u8],
+        at: &[u8],
+        places: &[u8],
+        turn: &mut Turn,
+    ) {
+        self.reply(shared, line, turn, |replies| {
+            replies.extend_from_slice(at);
+            write_places(places, replies);
+        });
+    }
+
+    /// Appends a reply, counts it and logs the exchange.
+    fn reply(
+        &mut self,
+        shared: &Shared,
+        line: &[u8],
+        turn: &mut Turn,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) {
+        self.replies += 1;
+        let start = turn.replies.len();
+        write(&mut turn.replies);
+        turn.log_exchange(shared, &self.peer, line, start);
+    }
+}

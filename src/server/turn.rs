@@ -1,0 +1,113 @@
+//! What one turn of a connection gathers: replies, accepted records, log lines.
+
+use ::log::Level;
+
+use super::shared::{Clock, Shared};
+use crate::flood::Batch;
+use crate::log::{self, Stamp, escape_into};
+
+/// What one turn of a connection gathers, to be handed over at its end: one send to the flooder,
+/// one to the log, one write to the socket. A worker keeps one and uses it again.
+#[derive(Debug)]
+pub struct Turn {
+    /// The clock as the turn began: a clock read a turn, not a command.
+    pub now: Clock,
+    /// Replies, in order.
+    pub replies: Vec<u8>,
+    /// Records to flood.
+    pub accepted: Batch,
+    lines: Vec<u8>,
+    line_count: usize,
+    log_clock: log::Clock,
+    /// The text of `now`, once a line needs it.
+    stamp: Option<Stamp>,
+}
+
+/// A reply buffer that grew beyond this (bytes) is given back after the turn.
+const KEPT_BYTES: usize = 512 * 1024;
+
+impl Default for Turn {
+    fn default() -> Self {
+        Self {
+            now: Clock::now(),
+            replies: Vec::new(),
+            accepted: Batch::new(),
+            lines: Vec::new(),
+            line_count: 0,
+            log_clock: log::Clock::new(),
+            stamp: None,
+        }
+    }
+}
+
+impl Turn {
+    /// Begins anew: reads the clock.
+    pub fn begin(&mut self) {
+        self.now = Clock::now();
+        self.stamp = None;
+        self.replies.clear();
+        self.replies.shrink_to(KEPT_BYTES);
+    }
+
+    /// Hands accepted records to the flooder and lines to the log: before the replies are written,
+    /// since an AT reply says that its record is on its way. Blocks only while the flooder, which
+    /// never waits for a connection, is behind.
+    pub fn hand_over(&mut self, shared: &Shared) {
+        if !self.accepted.is_empty() {
+            // An error means that the flooder has ended, with the server.
+            let _ = shared.flooder.send(std::mem::take(&mut self.accepted));
+        }
+        if self.line_count > 0 {
+            shared.log.traffic(&self.lines, self.line_count);
+            self.lines.clear();
+            self.line_count = 0;
+        }
+    }
+
+    /// Logs a command and its reply, which stands in `replies` from `start` on: the AT line, and
+    /// places as a byte count, at debug whole.
+    pub fn log_exchange(&mut self, shared: &Shared, peer: &str, line: &[u8], start: usize) {
+        if !shared.log.wants_traffic() {
+            return;
+        }
+        self.begin_line(peer);
+        let reply = &self.replies[start..];
+        let first = memchr::memchr(b'\n', reply).unwrap_or(reply.len());
+        let places = reply[first..].trim_ascii();
+        escape_into(line, &mut self.lines);
+        self.lines.extend_from_slice(b" -> ");
+        escape_into(&reply[..first], &mut self.lines);
+        if !places.is_empty() {
+            if shared.log.wants_debug() {
+                self.lines.push(b' ');
+                escape_into(places, &mut self.lines);
+            } else {
+                let text = format!(" + {} bytes of places", places.len());
+                self.lines.extend_from_slice(text.as_bytes());
+            }
+        }
+        self.end_line();
+    }
+
+    /// Logs an UPDATE that came on a client's connection.
+    pub fn log_update(&mut self, shared: &Shared, peer: &str, line: &[u8]) {
+        if !shared.log.wants_traffic() {
+            return;
+        }
+        self.begin_line(peer);
+        escape_into(line, &mut self.lines);
+        self.end_line();
+    }
+
+    fn begin_line(&mut self, peer: &str) {
+        let stamp = *self.stamp.get_or_insert_with(|| self.log_clock.stamp(self.now.wall));
+        stamp.begin(Level::Info, &mut self.lines);
+        self.lines.extend_from_slice(peer.as_bytes());
+        self.lines.push(b' ');
+    }
+
+    fn end_line(&mut self) {
+        self.lines.push(b'\n');
+        self.line_count += 1;
+    }
+}
