@@ -317,6 +317,7 @@ impl Record {
             origin: &self.origin,
             location: &self.location,
             time_text: &self.time_text,
+            time: self.time,
             skew: self.skew.0,
         };
         reply::write_at(&fields, out);
