@@ -1,6 +1,8 @@
 //! The runner of the transcripts, against servers that say what a script tells them: right answers
 //! pass, and every kind of wrong answer is found.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener};
 use std::thread::{self, JoinHandle};
@@ -146,6 +148,21 @@ fn a_connection_that_stays_open_after_the_half_close_fails() {
     let cases = parse("== a case\n> a\nhalf-close\n< ? a\\n\n").unwrap();
     let mismatch = run(&cases[0], addr, "Ball", &settings).unwrap_err();
     assert!(mismatch.problem.contains("nothing more came"), "{mismatch}");
+    player.join().unwrap();
+}
+
+/// A plain close with unread input resets the connection, and the last reply can be lost.
+#[test]
+fn a_reset_where_the_connection_must_end_fails() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    let player = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.read_exact(&mut [0; 2]).unwrap();
+        stream.write_all(b"? a\n").unwrap();
+    });
+    let cases = parse("== a case\n> a\\nmore\\n\n< ? a\\n\nclosed\n").unwrap();
+    assert!(run(&cases[0], addr, "Ball", &Settings::default()).is_err());
     player.join().unwrap();
 }
 

@@ -1,5 +1,7 @@
 //! The transcripts against the real server, in each of its modes and with other limits.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod support;
 #[path = "support/transcripts.rs"]
 mod transcripts;

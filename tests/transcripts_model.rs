@@ -1,6 +1,8 @@
 //! The transcripts against a model of the server, also without a socket: they agree with the protocol
 //! module, and whatever is wrong with a server, one of them finds it.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 #[path = "support/model.rs"]
 mod model;
 #[path = "support/transcripts.rs"]
