@@ -2,6 +2,8 @@
 //!
 //! The modules, in reading order; each uses only those above it:
 
+/// The transcripts of the protocol, run against any server.
+pub mod check;
 /// The blocking client library.
 pub mod client;
 /// The conf file, read and validated.

@@ -1,0 +1,64 @@
+//! The transcripts: what a client says and what must come back, byte for byte, as data that any
+//! server of the protocol can be run against. The format: `tests/transcripts/README.md`.
+//!
+//! Reading order: [`case`](Case) (what a transcript holds), [`parse`](parse()) (text to cases),
+//! [`values`](Values) (placeholders to bytes, bytes against expectations; pure), [`run`](run())
+//! (the sockets), [`mismatch`](Mismatch) (what is said when they differ).
+
+mod case;
+mod escape;
+mod mismatch;
+mod parse;
+mod places;
+mod run;
+mod values;
+
+use std::time::Duration;
+
+pub use case::{Case, Count, Line, Needs, Part, Step};
+pub use escape::escaped;
+pub use mismatch::Mismatch;
+pub use parse::{ParseError, parse};
+pub use run::run;
+pub use values::{Match, Values, Window};
+
+/// What is known of the server that cases are run against, and how patient the runner is.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The server's longest line in bytes, LF not counted; `None`: not known or no limit.
+    pub max_line: Option<usize>,
+    /// How far ahead of the server's clock a report may be; `None`: not known or no limit.
+    pub max_ahead: Option<Duration>,
+    /// Replies after which the server closes a connection; `None`: never.
+    pub commands_per_connection: Option<u64>,
+    /// True if UPDATE is a valid command from where the runner connects.
+    pub updates: bool,
+    /// Longest wait for anything on a socket.
+    pub deadline: Duration,
+    /// How far the server's clock may be from ours.
+    pub clock_tolerance: Duration,
+}
+
+impl Default for Settings {
+    /// The defaults of the protocol, UPDATE open, 5 s for each wait, clocks 1 s apart at most.
+    fn default() -> Self {
+        Self {
+            max_line: Some(8192),
+            max_ahead: Some(Duration::from_secs(24 * 60 * 60)),
+            commands_per_connection: None,
+            updates: true,
+            deadline: Duration::from_secs(5),
+            clock_tolerance: Duration::from_secs(1),
+        }
+    }
+}
+
+impl Settings {
+    /// True if a server with these settings can be held to the case; the others are to be skipped.
+    pub fn meet(&self, needs: &Needs) -> bool {
+        self.commands_per_connection == needs.commands_per_connection
+            && (self.updates || !needs.updates)
+            && (self.max_line.is_some() || !needs.max_line)
+            && (self.max_ahead.is_some() || !needs.max_ahead)
+    }
+}
