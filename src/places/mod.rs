@@ -3,6 +3,15 @@
 use crate::protocol::{Coordinates, Kilometers};
 
 pub mod answer;
+pub mod gazetteer;
+pub mod google;
+pub mod google_legacy;
+pub mod http;
+pub mod key;
+pub mod overpass;
+pub mod setup;
+
+pub use setup::{SetupError, provider};
 
 /// What a WHATSAT asks a provider.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -22,7 +31,8 @@ pub trait Provider: Send + Sync {
     fn computes(&self) -> bool;
 
     /// Places near the center, as JSON in the shape of a Google Nearby Search response
-    /// (`html_attributions`, `results`, `status`). It may hold more results than the bound.
+    /// (`html_attributions`, `results`, `status`), with at most `bound` results: as a client gets
+    /// them.
     ///
     /// # Errors
     ///
