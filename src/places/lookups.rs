@@ -119,16 +119,14 @@ impl<T> Lookups<T> {
         (state.calls, state.queue.len())
     }
 
-    /// Asks the provider and cuts its answer to the bound. A panic of the provider is a failure.
+    /// Asks the provider. A panic of it is a failure.
     fn ask_provider(&self, lookup: &Lookup) -> Answer {
         let asked = catch_unwind(AssertUnwindSafe(|| self.provider.nearby(lookup)));
-        let shaped = asked
-            .unwrap_or_else(|_| {
-                let message = "the places provider failed inside; see the server's log".into();
-                Err(Failure { status: Status::UnknownError, message })
-            })
-            .and_then(|json| answer::shape(json, lookup.bound));
-        shaped.unwrap_or_else(|failure| answer::failure(&failure)).into()
+        let answered = asked.unwrap_or_else(|_| {
+            let message = "the places provider failed inside; see the server's log".into();
+            Err(Failure { status: Status::UnknownError, message })
+        });
+        answered.unwrap_or_else(|failure| answer::failure(&failure)).into()
     }
 }
 

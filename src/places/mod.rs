@@ -3,6 +3,16 @@
 use crate::protocol::{Coordinates, Kilometers};
 
 pub mod answer;
+pub mod gazetteer;
+pub mod google;
+pub mod google_legacy;
+pub mod http;
+pub mod key;
+pub mod lookups;
+pub mod overpass;
+pub mod setup;
+
+pub use setup::{SetupError, provider};
 
 /// What a WHATSAT asks a provider.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -22,7 +32,8 @@ pub trait Provider: Send + Sync {
     fn computes(&self) -> bool;
 
     /// Places near the center, as JSON in the shape of a Google Nearby Search response
-    /// (`html_attributions`, `results`, `status`). It may hold more results than the bound.
+    /// (`html_attributions`, `results`, `status`), with at most `bound` results: as a client gets
+    /// them.
     ///
     /// # Errors
     ///
@@ -62,22 +73,4 @@ impl std::fmt::Display for Status {
             Self::InvalidRequest => "INVALID_REQUEST",
         })
     }
-}
-pub mod lookups;
-/// x
-#[derive(Debug, thiserror::Error)]
-#[error("x")]
-pub struct ProviderError;
-struct Nothing;
-impl Provider for Nothing {
-    fn computes(&self) -> bool {
-        true
-    }
-    fn nearby(&self, _: &Lookup) -> Result<Vec<u8>, Failure> {
-        Ok(answer::none())
-    }
-}
-/// x
-pub fn provider(_: &crate::config::Places) -> Result<Box<dyn Provider>, ProviderError> {
-    Ok(Box::new(Nothing))
 }

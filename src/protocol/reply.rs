@@ -57,7 +57,8 @@ pub fn write_invalid(line: &[u8], out: &mut Vec<u8>) {
 /// that an empty line is the end of the reply and nothing else.
 pub fn write_places(json: &[u8], out: &mut Vec<u8>) {
     let end = json.iter().rposition(|&byte| byte != b'\n').map_or(0, |last| last + 1);
-    let mut after_lf = false;
+    // It stands behind the LF of the AT line, which counts for the run that begins there.
+    let mut after_lf = true;
     for &byte in &json[..end] {
         let is_lf = byte == b'\n';
         if !(is_lf && after_lf) {
@@ -79,7 +80,7 @@ mod tests {
     fn places_end_with_the_only_empty_line() {
         let mut out = Vec::new();
         write_places(b"\n\n\n{\n\n\"a\": 1\n}\n\n\n", &mut out);
-        assert_eq!(String::from_utf8_lossy(&out), "\n{\n\"a\": 1\n}\n\n");
+        assert_eq!(String::from_utf8_lossy(&out), "{\n\"a\": 1\n}\n\n");
     }
 
     #[test]

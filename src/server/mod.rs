@@ -34,7 +34,7 @@ use crate::config::{Config, LinkKind};
 use crate::flood::{self, Flood, FloodThreads, Link, Neighbor, flooder};
 use crate::log::{Log, LogError, LogThread};
 use crate::places::lookups::{LookupLimits, Lookups};
-use crate::places::{self, ProviderError};
+use crate::places::{self, SetupError};
 use crate::protocol::ServerName;
 use crate::records::Records;
 use crate::{listening, threads};
@@ -88,7 +88,7 @@ pub enum ServerError {
     Log(#[from] LogError),
     /// The places provider cannot be used.
     #[error(transparent)]
-    Provider(#[from] ProviderError),
+    Provider(#[from] SetupError),
     /// The system refuses threads or descriptors.
     #[error("cannot start threads: {0}")]
     Threads(io::Error),
