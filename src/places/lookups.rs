@@ -19,7 +19,7 @@ pub type Answer = Arc<[u8]>;
 
 /// The look-ups of one server; `T` is the ticket.
 pub struct Lookups<T> {
-    provider: Box<dyn Provider>,
+    provider: Arc<dyn Provider>,
     limits: LookupLimits,
     state: Mutex<State<T>>,
 }
@@ -79,7 +79,7 @@ pub struct Finished<T> {
 
 impl<T> Lookups<T> {
     /// Look-ups with that provider.
-    pub fn new(provider: Box<dyn Provider>, limits: LookupLimits) -> Arc<Self> {
+    pub fn new(provider: Arc<dyn Provider>, limits: LookupLimits) -> Arc<Self> {
         let state = State { calls: 0, queue: VecDeque::new(), in_flight: HashMap::new() };
         Arc::new(Self { provider, limits, state: Mutex::new(state) })
     }
@@ -199,7 +199,7 @@ mod tests {
         LookupLimits { calls: 1, queued: 2, wait: Duration::from_secs(60) };
 
     fn lookups(limits: LookupLimits) -> Arc<Lookups<&'static str>> {
-        Lookups::new(Box::new(Counting::default()), limits)
+        Lookups::new(Arc::new(Counting::default()), limits)
     }
 
     fn lookup(radius: f64) -> Lookup {
