@@ -1,8 +1,8 @@
 //! Where threads are born: named by role first (Linux keeps 15 bytes of a name) and counted.
 //!
-//! Threads that we start ourselves come from [`spawn`] and are joined by who started them;
-//! [`live`] says how many there are. The workers come from [`pool`]: the `threadpool` crate owns
-//! those threads, and its `active_count` and `panic_count` say what they do.
+//! Threads that we start ourselves come from `spawn` and are joined by who started them; `live`
+//! says how many there are. The workers come from `pool`: the `threadpool` crate owns those
+//! threads, and its `active_count` and `panic_count` say what they do.
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};

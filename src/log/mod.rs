@@ -3,6 +3,11 @@
 //! Lines go into one bounded buffer in memory, in the order in which they are handed over, and the
 //! log's thread writes them to `dir/NAME.log`. Nobody who logs ever waits for the disk: without
 //! room traffic is dropped and counted, and the log says how much.
+//!
+//! Measured (145-byte lines, 2 producers, 2 cores, CPU a line and most lines a second):
+//! flexi_logger writing directly 1,450 ns, 0.35 million; asynchronously 1,700 ns, 0.28 million;
+//! buffered 270 ns, 1.9 million, but who logs waits for the disk; this log 230 ns at 0.33 million,
+//! 110 ns at 3 million, of which who logs pays 60.
 
 mod backlog;
 mod file;
@@ -232,6 +237,8 @@ impl LogThread {
 
 impl Drop for LogThread {
     fn drop(&mut self) {
+        self.log.0.backlog.close();
+        // Who unwinds does not wait.
         if !std::thread::panicking() {
             let _ = self.end(DROP_LIMIT);
         }
