@@ -69,7 +69,8 @@ impl Simulation {
             servers[from].outboxes.push(Outbox::default());
         }
         let place = |of: usize, among: usize| {
-            servers[among].neighbors.iter().position(|&neighbor| neighbor == of).unwrap()
+            let mut neighbors = servers[among].neighbors.iter();
+            neighbors.position(|&neighbor| neighbor == of).expect("an edge goes both ways")
         };
         let line = |(from, to)| Line {
             from,

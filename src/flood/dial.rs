@@ -30,7 +30,7 @@ const BEAT_EVERY: Duration = Duration::from_secs(1);
 /// Updates in one write: an UPDATE is at most 512 bytes, so a piece is at most 64 KiB.
 const PIECE: usize = 128;
 
-/// Runs until the link is stopped. Every wait is bounded: dials by [`CONNECT_TIMEOUT`] an address
+/// Runs until the link is stopped. Every wait is bounded: dials by 2 s an address
 /// (and the system's name look-up), writes by the conf's `links.timeout`.
 pub fn run(flood: &Arc<Flood>, id: NeighborId) {
     let dialer = Dialer { flood, id, link: &flood.links[id.0] };
