@@ -116,9 +116,10 @@ impl Connection {
         &self.session.peer
     }
 
-    /// True if it has a turn coming without its socket being ready.
-    pub fn is_full(&self) -> bool {
-        self.is_full
+    /// True if it has a turn coming without its socket being ready: it has lines left and nothing
+    /// to write first.
+    pub fn has_turn_coming(&self) -> bool {
+        self.is_full && self.output.is_empty()
     }
 
     /// One turn: writes what waits, reads once, handles lines, writes the replies. Does not block

@@ -123,8 +123,10 @@ impl Lot {
             let mut call = None;
             for &key in &ready {
                 // Level-triggered: what is not served now is reported again.
-                let is_due =
-                    self.waiting.get_mut(key).is_some_and(|connection| !connection.is_full());
+                let is_due = self
+                    .waiting
+                    .get_mut(key)
+                    .is_some_and(|connection| !connection.has_turn_coming());
                 if is_due {
                     call = self.serve(shared, key);
                 }
