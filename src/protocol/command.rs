@@ -72,18 +72,19 @@ impl<'a> Command<'a> {
     /// Reads one line (its LF may be there or not); `None` if it is not a valid command. Whether
     /// the time is too far ahead, the client known, and UPDATE allowed here is not judged.
     pub fn parse(line: &'a [u8]) -> Option<Self> {
-        match fields(line).next()? {
-            b"IAMAT" => Iamat::parse(line).map(Self::Iamat),
-            b"WHATSAT" => Whatsat::parse(line).map(Self::Whatsat),
-            b"UPDATE" => Update::parse(line).map(Self::Update),
+        let mut fields = fields(line);
+        match fields.next()? {
+            b"IAMAT" => Iamat::read(fields).map(Self::Iamat),
+            b"WHATSAT" => Whatsat::read(fields).map(Self::Whatsat),
+            b"UPDATE" => Update::read(fields).map(Self::Update),
             _ => None,
         }
     }
 }
 
 impl<'a> Iamat<'a> {
-    fn parse(line: &'a [u8]) -> Option<Self> {
-        let [_, client, location, time_text] = exactly(line)?;
+    fn read(fields: impl Iterator<Item = &'a [u8]>) -> Option<Self> {
+        let [client, location, time_text] = exactly(fields)?;
         if !is_client(client) || !is_location(location) {
             return None;
         }
@@ -92,8 +93,8 @@ impl<'a> Iamat<'a> {
 }
 
 impl<'a> Whatsat<'a> {
-    fn parse(line: &'a [u8]) -> Option<Self> {
-        let [_, client, radius, bound] = exactly(line)?;
+    fn read(fields: impl Iterator<Item = &'a [u8]>) -> Option<Self> {
+        let [client, radius, bound] = exactly(fields)?;
         if !is_client(client) || Decimal::parse(radius)?.exceeds(MAX_RADIUS_KM) {
             return None;
         }
@@ -122,9 +123,15 @@ impl<'a> Update<'a> {
 
     /// Reads an UPDATE line; `None` if it is not a valid one.
     pub fn parse(line: &'a [u8]) -> Option<Self> {
-        let [word, client, origin, time_text, location, skew, sender] = exactly(line)?;
-        let is_valid = word == b"UPDATE"
-            && is_client(client)
+        match Command::parse(line)? {
+            Command::Update(update) => Some(update),
+            _ => None,
+        }
+    }
+
+    fn read(fields: impl Iterator<Item = &'a [u8]>) -> Option<Self> {
+        let [client, origin, time_text, location, skew, sender] = exactly(fields)?;
+        let is_valid = is_client(client)
             && is_server_name(origin)
             && is_location(location)
             && is_server_name(sender);

@@ -20,7 +20,9 @@ pub use time::Nanos;
 
 /// White space of the protocol: space, tab, CR, LF, form feed, vertical tab.
 pub fn is_white_space(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | 0x0b | 0x0c)
+    // One bit a byte: a comparison of each in turn is what parsing would spend most of its time in.
+    const BITS: u64 = 1 << b' ' | 1 << b'\t' | 1 << b'\r' | 1 << b'\n' | 1 << 0x0b | 1 << 0x0c;
+    byte <= b' ' && BITS >> byte & 1 == 1
 }
 
 /// The fields of a line, in order: what stands between runs of white space.
@@ -36,14 +38,15 @@ pub fn fields(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Exactly `N` fields, or `None`.
-fn exactly<const N: usize>(line: &[u8]) -> Option<[&[u8]; N]> {
-    let mut found = fields(line);
+/// Exactly `N` more fields, or `None`.
+fn exactly<'a, const N: usize>(
+    mut fields: impl Iterator<Item = &'a [u8]>,
+) -> Option<[&'a [u8]; N]> {
     let mut taken: [&[u8]; N] = [b""; N];
     for field in &mut taken {
-        *field = found.next()?;
+        *field = fields.next()?;
     }
-    match found.next() {
+    match fields.next() {
         Some(_) => None,
         None => Some(taken),
     }
