@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use super::shared::Shared;
 use super::turn::Turn;
-use crate::flood::{Accepted, NeighborId};
+use crate::flood::NeighborId;
 use crate::places::Lookup;
 use crate::protocol::reply::{Fields, write_at, write_invalid, write_places};
 use crate::protocol::{Command, Frame, Iamat, Update, Whatsat, location};
@@ -153,7 +153,7 @@ impl Session {
         });
         let held = match shared.records.report(&record) {
             Merged::Stored => {
-                turn.accepted.push(Accepted { record: record.clone(), from: None });
+                turn.accept(shared, &record, None);
                 record
             }
             Merged::Held(held) => held,
@@ -192,7 +192,7 @@ impl Session {
         turn.log_update(shared, &self.peer, line);
         let record = Record::new(&update.fields());
         if shared.records.merge(&record) == Merged::Stored {
-            turn.accepted.push(Accepted { record, from });
+            turn.accept(shared, &record, from);
         }
     }
 

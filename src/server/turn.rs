@@ -3,8 +3,9 @@
 use ::log::Level;
 
 use super::shared::{Clock, Shared};
-use crate::flood::Batch;
+use crate::flood::{Accepted, Batch, NeighborId};
 use crate::log::{self, Stamp, escape_into};
+use crate::records::Record;
 
 /// What one turn of a connection gathers, to be handed over at its end: one send to the flooder,
 /// one to the log, one write to the socket. A worker keeps one and uses it again.
@@ -15,7 +16,7 @@ pub struct Turn {
     /// Replies, in order.
     pub replies: Vec<u8>,
     /// Records to flood.
-    pub accepted: Batch,
+    accepted: Batch,
     lines: Vec<u8>,
     line_count: usize,
     log_clock: log::Clock,
@@ -47,6 +48,14 @@ impl Turn {
         self.stamp = None;
         self.replies.clear();
         self.replies.shrink_to(KEPT_BYTES);
+    }
+
+    /// Takes note of a record that was accepted as newer, and has to be flooded. A server without
+    /// neighbors floods nothing.
+    pub fn accept(&mut self, shared: &Shared, record: &Record, from: Option<NeighborId>) {
+        if !shared.flood.links.is_empty() {
+            self.accepted.push(Accepted { record: record.clone(), from });
+        }
     }
 
     /// Hands accepted records to the flooder and lines to the log: before the replies are written,
