@@ -4,7 +4,7 @@
 use std::env;
 use std::path::{self, Path};
 
-use herd::config::{LinkKind, Server};
+use herd::config::Server;
 
 use super::supervisor::Running;
 use crate::commands::table;
@@ -31,14 +31,7 @@ pub(super) fn table(servers: &[&Server], running: &[Running], log_dir: &Path) ->
 
 /// Names the servers that are other programs.
 pub(super) fn not_started(others: &[&Server]) -> String {
-    let name = |server: &&Server| {
-        let kind = match server.link {
-            LinkKind::Herd => "herd",
-            LinkKind::Plain => "plain",
-            LinkKind::OneShot => "one-shot",
-        };
-        format!("{} ({kind}, {})", server.name, server.listen)
-    };
+    let name = |server: &&Server| format!("{} ({}, {})", server.name, server.link, server.listen);
     let names: Vec<_> = others.iter().map(name).collect();
     format!("Not started, since they are other programs: {}", names.join(", "))
 }
