@@ -208,7 +208,8 @@ fn what_a_server_prints_is_passed_on_with_its_name() {
 
 #[test]
 fn a_server_whose_child_keeps_its_pipes_open_is_still_seen_to_die() {
-    let script = "sleep 100 & echo $! >&2; echo ready $1 127.0.0.1:1; wait";
+    // Both lines on one pipe, so that they come in this order.
+    let script = "sleep 100 & echo $!; echo ready $1 127.0.0.1:1; wait";
     let one = "[[server]]\nname = \"A\"\nlisten = \"127.0.0.1:0\"\n";
     let up = up(one, move |_| script.to_string());
     let sleeper = pid_in(&up.line_with("A: "), "A: ");
