@@ -84,7 +84,7 @@ fn supervise(
         let why = format!("{conf} declares no server that is a herd server: nothing to start");
         return Err(CommandError::Usage(why));
     }
-    ports::check(&ours, &config.path).map_err(CommandError::CannotListen)?;
+    ports::check(&ours, config).map_err(CommandError::CannotListen)?;
 
     let mut supervisor = Supervisor::new(&ours, serve, screen, events, heard);
     match supervisor.start(READY_LIMIT) {

@@ -1,8 +1,6 @@
 //! Are the addresses that the servers need free?
 
-use std::path::Path;
-
-use herd::config::Server;
+use herd::config::{Config, Server};
 use herd::listening;
 
 use crate::commands::port_owner;
@@ -12,15 +10,15 @@ use crate::commands::port_owner;
 /// # Errors
 ///
 /// One line for each address that can't be had: which, why, and what to do.
-pub(super) fn check(servers: &[&Server], conf: &Path) -> Result<(), String> {
+pub(super) fn check(servers: &[&Server], config: &Config) -> Result<(), String> {
     let mut held = Vec::new();
     let mut problems = Vec::new();
     for server in servers {
-        let links = server.opens_links().then_some(&server.links);
+        let links = config.opens_links(server).then_some(&server.links);
         for address in [&server.listen].into_iter().chain(links) {
             match listening::bind(address) {
                 Ok(listener) => held.push(listener),
-                Err(e) => problems.push(port_owner::describe(server, address, &e, conf)),
+                Err(e) => problems.push(port_owner::describe(server, address, &e, &config.path)),
             }
         }
     }
