@@ -39,7 +39,7 @@ fn exchange(
     timeout: Duration,
 ) -> Result<Exit, CommandError> {
     let client = Client::connect(address, timeout)
-        .map_err(|e| CommandError::RunTime(format!("{address}: {e}")))?;
+        .map_err(|e| CommandError::RunTime(at(address, &e.to_string())))?;
     let (sender, receiver) = client.split();
     // Not joined: it may be in a read of the terminal, which nothing ends but the terminal.
     let (done, sent) = bounded(1);
@@ -58,6 +58,14 @@ fn exchange(
             )))
         }
     }
+}
+
+/// The message with the address in it, once.
+fn at(address: &str, message: &str) -> String {
+    if message.contains(address) {
+        return message.to_string();
+    }
+    format!("{address}: {message}")
 }
 
 /// `HOST:PORT` as it is, else the address of the server of that name.

@@ -184,7 +184,9 @@ fn each_line(input: impl Read, on_line: impl Fn(String) -> bool) {
             Ok(1..) => {}
             _ => return,
         }
-        if !on_line(String::from_utf8_lossy(line.trim_ascii_end()).into_owned()) {
+        // Whose line it is, the supervisor says itself.
+        let said = line.strip_prefix(b"herd: ").unwrap_or(&line);
+        if !on_line(String::from_utf8_lossy(said.trim_ascii_end()).into_owned()) {
             return;
         }
     }
