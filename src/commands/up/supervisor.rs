@@ -154,7 +154,10 @@ impl<'a> Supervisor<'a> {
                     self.screen.err(&describe(self.slots[death.server].name, &death));
                 }
                 Happened::Deadline if is_killed => break,
-                Happened::Stop | Happened::Deadline => {
+                happened @ (Happened::Stop | Happened::Deadline) => {
+                    if matches!(happened, Happened::Deadline) {
+                        self.screen.err(&format!("Some have not ended within {STOP_LIMIT:?}."));
+                    }
                     is_killed = true;
                     deadline = Instant::now() + KILL_LIMIT;
                     self.kill_all();
