@@ -371,7 +371,7 @@ impl Client {
             }
             Err(e) => return Err(e),
         }
-        if self.receiver.outstanding() == 0 {
+        if self.receiver.outstanding() == 0 && !self.receiver.is_abandoned() {
             return self.receiver.buffered_raw()?.map(RawReply::parse).transpose();
         }
         self.receiver.receive()
