@@ -94,6 +94,13 @@ pub(super) fn found(html_attributions: &[&str], results: &[Place<'_>]) -> Vec<u8
         .expect("strings and numbers always make JSON")
 }
 
+/// Reads an answer that has to be an object: an array would do for serde, its items as the fields.
+pub(super) fn object<'a, T: Deserialize<'a>>(body: &'a [u8], what: &str) -> Result<T, Failure> {
+    let is_object = body.trim_ascii_start().starts_with(b"{");
+    let read = is_object.then(|| serde_json::from_slice(body).ok()).flatten();
+    read.ok_or_else(|| misshapen(&format!("something that is not {what}")))
+}
+
 /// The failure of an answer that can't be understood.
 pub(super) fn misshapen(what: &str) -> Failure {
     Failure {

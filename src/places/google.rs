@@ -106,8 +106,7 @@ struct Location<'a> {
 }
 
 fn translate(body: &[u8]) -> Result<Vec<u8>, Failure> {
-    let found: Found<'_> = serde_json::from_slice(body)
-        .map_err(|_| answer::misshapen("something that is not a list of places"))?;
+    let found: Found<'_> = answer::object(body, "a list of places")?;
     let results: Vec<Place<'_>> = found.places.into_iter().map(Place::from).collect();
     Ok(answer::found(&[], &results))
 }

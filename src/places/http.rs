@@ -20,6 +20,8 @@ use crate::config::Places;
 /// one is a failure, and costs no more memory than this.
 pub const MAX_BODY_BYTES: u64 = 4 << 20;
 
+const NOT_TRUSTED: &str = "no trusted connection (TLS) to the places service";
+
 /// Where a service is, and how it is called.
 #[derive(Debug)]
 pub(super) struct Service {
@@ -97,6 +99,10 @@ impl Service {
         }
     }
 
+    fn is_over_tls(&self) -> bool {
+        self.base_url.starts_with("https:")
+    }
+
     fn failure(&self, error: &Error) -> Failure {
         let message = match error {
             Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => {
@@ -106,10 +112,12 @@ impl Service {
                 format!("the places service did not answer within {:?}", self.timeout)
             }
             Error::HostNotFound => "the host of the places service was not found".to_owned(),
-            Error::Io(error) => describe(error).to_owned(),
-            Error::Tls(_) | Error::Rustls(_) => {
-                "no trusted connection (TLS) to the places service".to_owned()
+            // What rustls refuses, a certificate above all, comes as an io::Error of this kind.
+            Error::Io(error) if self.is_over_tls() && error.kind() == ErrorKind::InvalidData => {
+                NOT_TRUSTED.to_owned()
             }
+            Error::Io(error) => describe(error).to_owned(),
+            Error::Tls(_) | Error::Rustls(_) => NOT_TRUSTED.to_owned(),
             Error::Protocol(_) | Error::LargeResponseHeader(..) | Error::Decompress(..) => {
                 "the places service does not speak HTTP as it should".to_owned()
             }

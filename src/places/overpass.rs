@@ -108,8 +108,7 @@ struct Tags<'a> {
 }
 
 fn translate(body: &[u8], lookup: &Lookup) -> Result<Vec<u8>, Failure> {
-    let found: Found<'_> = serde_json::from_slice(body)
-        .map_err(|_| answer::misshapen("something that is not a list of elements"))?;
+    let found: Found<'_> = answer::object(body, "a list of elements")?;
     if found.remark.is_some() {
         return Err(answer::misshapen("a remark that the query failed: try a smaller radius"));
     }

@@ -15,6 +15,9 @@ use crate::places::lookups::Answer;
 /// Bytes read in one turn, at most.
 pub const READ_BYTES: usize = 64 * 1024;
 
+/// Why a client over `write_timeout` is gone.
+const TOOK_NO_REPLIES: &str = "took no replies";
+
 /// A connection in lots mode. Its socket does not block. While it is idle it holds no buffer.
 #[derive(Debug)]
 pub struct Connection {
@@ -131,6 +134,8 @@ impl Connection {
 
     /// Goes on with the places that it waited for.
     pub fn answer(&mut self, shared: &Shared, places: &Answer, desk: &mut Desk) -> Step {
+        // Neither the client's line nor its taking of replies was waited for meanwhile.
+        self.since = Instant::now();
         desk.turn.begin();
         let next = self.session.answer(shared, places, &mut desk.turn);
         desk.turn.hand_over(shared);
@@ -264,7 +269,7 @@ impl Connection {
             return (waited > LINGER).then_some(Step::Gone("closed"));
         }
         if !self.output.is_empty() {
-            return (waited > limits.write_timeout).then_some(Step::Gone("took no replies"));
+            return (waited > limits.write_timeout).then_some(Step::Gone(TOOK_NO_REPLIES));
         }
         let limit = match self.input.is_empty() {
             _ if self.is_full => return None,
@@ -303,7 +308,8 @@ fn write_some(mut stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
     Ok(written)
 }
 
-fn would_block(error: &io::Error) -> bool {
+/// True if there is nothing to read, or no room to write, for now.
+pub fn would_block(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }
 
@@ -312,6 +318,7 @@ pub fn reason(error: &io::Error) -> &'static str {
     match error.kind() {
         ErrorKind::ConnectionReset => "reset by the client",
         ErrorKind::BrokenPipe | ErrorKind::NotConnected => "gone before its replies",
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => TOOK_NO_REPLIES,
         _ => "failed",
     }
 }

@@ -258,7 +258,13 @@ impl Lot {
                 let _ = self.follow(shared, key, step);
             }
         }
-        open.load(Ordering::SeqCst) == 0 || Instant::now() >= deadline
+        if Instant::now() >= deadline {
+            for key in self.waiting.keys() {
+                self.close(shared, key, "cut by the stop of the server");
+            }
+            return true;
+        }
+        open.load(Ordering::SeqCst) == 0
     }
 }
 
@@ -277,6 +283,7 @@ impl Door {
     }
 }
 
-fn log_closed(shared: &Shared, peer: &str, reason: &str) {
+/// Says that a connection is gone, and why.
+pub fn log_closed(shared: &Shared, peer: &str, reason: &str) {
     shared.log.event(Level::Info, format_args!("connection {peer} closed: {reason}"));
 }

@@ -230,7 +230,7 @@ impl ServerHandle {
         // A panic was reported when it happened.
         let _ = listener.join();
         let _ = see_off.join();
-        pool.stop(Instant::now() + CONVERSATIONS_END_WITHIN + Duration::from_millis(500));
+        pool.stop(CONVERSATIONS_END_WITHIN);
         let log = shared.log.clone();
         let name = shared.name.clone();
         // With it and the pool goes the last sender to the flooder.

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use ::log::Level;
 use parking_lot::Mutex;
 
-use super::connection::{READ_BYTES, reason};
+use super::connection::{reason, would_block};
+use super::lot::log_closed;
 use super::open::Open;
 use super::session::{Next, Session};
 use super::shared::{LINGER, LINGER_BYTES, Shared};
@@ -20,7 +20,16 @@ use super::turn::Turn;
 use crate::places::Lookup;
 use crate::places::lookups::{Answer, Asked, Call};
 
-/// The connections that are served now, so that a stop can free their threads.
+/// Room for input beside the longest line, in bytes: what a read brings at least when half a line
+/// waits. Each connection has it, so less than a turn in lots mode may read.
+const ROOM_BYTES: usize = 8 * 1024;
+
+/// How often a connection without input looks whether the server stops. Freeing its read by shutting
+/// the socket would be prompter, but then whatever the client sends resets the connection, and
+/// replies on their way are lost. Longer takes a stop longer; shorter costs idle threads more.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// The connections that are served now, so that a stop can cut them.
 #[derive(Debug, Default)]
 pub struct Pinned {
     streams: Mutex<HashMap<u64, Arc<TcpStream>>>,
@@ -32,13 +41,13 @@ impl Pinned {
     /// by the idle, line and write limits of the conf and by the provider's timeout.
     pub fn serve(&self, shared: &Shared, stream: TcpStream, session: Session, open: Open) {
         let peer = session.peer.clone();
+        if shared.is_stopping() {
+            log_closed(shared, &peer, "the server stops");
+            return;
+        }
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let stream = Arc::new(stream);
         self.streams.lock().insert(number, Arc::clone(&stream));
-        if shared.is_stopping() {
-            // It may have come in after the stop looked.
-            let _ = stream.shutdown(Shutdown::Read);
-        }
         let mut conversation = Conversation::new(shared, &stream, session);
         let ended = catch_unwind(AssertUnwindSafe(|| conversation.run()));
         let reason = match ended {
@@ -47,14 +56,14 @@ impl Pinned {
             Err(_) => "lost to a defect of this server, which the standard error tells more of",
         };
         self.streams.lock().remove(&number);
-        shared.log.event(Level::Info, format_args!("connection {peer} closed: {reason}"));
+        log_closed(shared, &peer, reason);
         drop(open);
     }
 
-    /// Lets every conversation end as if its client had: what was read is still answered.
-    pub fn stop(&self) {
+    /// Ends every conversation, also in the middle of a read or a write.
+    pub fn cut(&self) {
         for stream in self.streams.lock().values() {
-            let _ = stream.shutdown(Shutdown::Read);
+            let _ = stream.shutdown(Shutdown::Both);
         }
     }
 }
@@ -79,7 +88,7 @@ impl<'a> Conversation<'a> {
             stream,
             session,
             turn: Turn::default(),
-            input: vec![0; READ_BYTES.min(shared.limits.max_line + 1 + 8 * 1024)],
+            input: vec![0; shared.limits.max_line + 1 + ROOM_BYTES],
             filled: 0,
             has_ended: false,
             line_deadline: None,
@@ -129,42 +138,42 @@ impl<'a> Conversation<'a> {
         stream.write_all(&self.turn.replies)
     }
 
-    /// Waits for input; false if the client has waited too long with it.
+    /// Waits for input; false if the client has waited too long with it, or the server stops.
     fn read(&mut self) -> io::Result<bool> {
+        let mut now = Instant::now();
+        let deadline = if self.filled > 0 {
+            Some(*self.line_deadline.get_or_insert(now + self.shared.limits.line_timeout))
+        } else if self.session.is_neighbor() {
+            None
+        } else {
+            Some(now + self.shared.pool.idle_timeout)
+        };
         loop {
-            let now = Instant::now();
-            let timeout = if self.filled > 0 {
-                let limit = self.shared.limits.line_timeout;
-                let deadline = *self.line_deadline.get_or_insert(now + limit);
-                let left = deadline.saturating_duration_since(now);
-                if left.is_zero() {
-                    return Ok(false);
-                }
-                Some(left)
-            } else if self.session.is_neighbor() {
-                None
-            } else {
-                Some(self.shared.pool.idle_timeout)
-            };
-            if timeout != self.timeout {
-                self.stream.set_read_timeout(timeout)?;
-                self.timeout = timeout;
+            let left = deadline.map_or(LOOK_EVERY, |at| at.saturating_duration_since(now));
+            if left.is_zero() || self.shared.is_stopping() {
+                return Ok(false);
             }
+            self.set_read_timeout(left.min(LOOK_EVERY))?;
             let mut stream = self.stream;
             match stream.read(&mut self.input[self.filled..]) {
                 Ok(0) => self.has_ended = true,
                 Ok(length) => self.filled += length,
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    if self.filled == 0 {
-                        return Ok(false);
-                    }
+                Err(error) if would_block(&error) => {
+                    now = Instant::now();
                     continue;
                 }
                 Err(error) => return Err(error),
             }
             return Ok(true);
         }
+    }
+
+    fn set_read_timeout(&mut self, timeout: Duration) -> io::Result<()> {
+        if self.timeout != Some(timeout) {
+            self.stream.set_read_timeout(Some(timeout))?;
+            self.timeout = Some(timeout);
+        }
+        Ok(())
     }
 
     /// Asks for places: calls the provider when it is this thread's turn, else waits for who does.
@@ -196,7 +205,7 @@ impl<'a> Conversation<'a> {
             if left.is_zero() {
                 break;
             }
-            stream.set_read_timeout(Some(left))?;
+            self.set_read_timeout(left)?;
             match stream.read(&mut self.input) {
                 Ok(0) => self.has_ended = true,
                 Ok(length) => discarded += length,

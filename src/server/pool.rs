@@ -14,6 +14,9 @@ use super::worker::Lots;
 use crate::config::PoolMode;
 use crate::threads;
 
+/// How long threads may take to end once their conversations are cut at a stop.
+const CUT_WITHIN: Duration = Duration::from_millis(500);
+
 /// The threads that serve clients.
 pub enum Pool {
     /// A lot for each core.
@@ -61,21 +64,34 @@ impl Pool {
         }
     }
 
-    /// Ends the conversations, and blocks until all have ended, or until `deadline`.
-    pub fn stop(&self, deadline: Instant) {
-        let threads = match self {
-            Self::Lots { threads, lots } => {
-                lots.doors.iter().for_each(super::lot::Door::wake);
-                threads
-            }
-            Self::Pinned { threads, pinned } => {
-                pinned.stop();
-                threads
-            }
-        };
+    /// Ends the conversations, and blocks until all have ended. After `within` those that are left
+    /// are cut; a call of the provider that has not come back after [`CUT_WITHIN`] more is left.
+    pub fn stop(&self, within: Duration) {
+        let deadline = Instant::now() + within;
+        // The threads of pinned connections look by themselves.
+        if let Self::Lots { lots, .. } = self {
+            lots.doors.iter().for_each(super::lot::Door::wake);
+        }
+        if self.ends_by(deadline) {
+            return;
+        }
+        // A lot cuts what it holds by itself.
+        if let Self::Pinned { pinned, .. } = self {
+            pinned.cut();
+        }
+        self.ends_by(deadline + CUT_WITHIN);
+    }
+
+    /// Blocks until all jobs have ended, which is true, or until `deadline`.
+    fn ends_by(&self, deadline: Instant) -> bool {
+        let (Self::Lots { threads, .. } | Self::Pinned { threads, .. }) = self;
         // The crate's own join has no deadline.
-        while threads.active_count() + threads.queued_count() > 0 && Instant::now() < deadline {
+        while threads.active_count() + threads.queued_count() > 0 {
+            if Instant::now() >= deadline {
+                return false;
+            }
             std::thread::sleep(Duration::from_millis(2));
         }
+        true
     }
 }

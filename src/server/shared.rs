@@ -30,7 +30,7 @@ pub struct Shared {
     pub pool: config::Pool,
     /// The log.
     pub log: Log,
-    /// Connections of clients that are open, and those refused that are not yet closed.
+    /// Connections of clients that are open; those refused are not among them.
     pub connections: Arc<AtomicUsize>,
     /// Set once, at a stop.
     pub is_stopping: AtomicBool,

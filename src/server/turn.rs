@@ -24,7 +24,7 @@ pub struct Turn {
     stamp: Option<Stamp>,
 }
 
-/// A reply buffer that grew beyond this (bytes) is given back after the turn.
+/// A buffer that grew beyond this (bytes) is given back after the turn.
 const KEPT_BYTES: usize = 512 * 1024;
 
 impl Default for Turn {
@@ -69,6 +69,7 @@ impl Turn {
         if self.line_count > 0 {
             shared.log.traffic(&self.lines, self.line_count);
             self.lines.clear();
+            self.lines.shrink_to(KEPT_BYTES);
             self.line_count = 0;
         }
     }

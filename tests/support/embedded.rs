@@ -1,0 +1,99 @@
+//! A server in the process of the test, through the library.
+
+#![allow(dead_code, reason = "each test crate uses a part of it")]
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use herd::config::Config;
+use herd::protocol::ServerName;
+use herd::server::{Server, ServerHandle};
+use tempfile::TempDir;
+
+/// Its name.
+pub(crate) const NAME: &str = "Ball";
+
+/// A server that is stopped when this is dropped.
+pub(crate) struct Embedded {
+    handle: Option<ServerHandle>,
+    pub(crate) address: SocketAddr,
+    directory: TempDir,
+}
+
+/// `[pool] mode`
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Mode {
+    Lots,
+    Pinned,
+}
+
+pub(crate) const MODES: [Mode; 2] = [Mode::Lots, Mode::Pinned];
+
+impl Mode {
+    /// `[pool]` of this mode, with further keys of it.
+    pub(crate) fn pool(self, keys: &str) -> String {
+        match self {
+            Self::Lots => format!("[pool]\nmode = \"lots\"\n{keys}\n"),
+            Self::Pinned => format!("[pool]\nmode = \"pinned\"\nworkers = 24\n{keys}\n"),
+        }
+    }
+}
+
+/// A conf of one server without neighbors that logs to this directory. `conf` holds the sections
+/// but `[log]`, of which it holds the further keys, in `log`.
+pub(crate) fn conf(directory: &Path, conf: &str, log: &str) -> String {
+    let logs = directory.join("logs");
+    format!(
+        "[[server]]\nname = \"{NAME}\"\nlisten = \"127.0.0.1:0\"\n{conf}\n[log]\ndir = '{}'\n{log}\n",
+        logs.display()
+    )
+}
+
+impl Embedded {
+    /// Starts a server with these sections of a conf file.
+    #[track_caller]
+    pub(crate) fn start(sections: &str) -> Self {
+        Self::start_logging(sections, "")
+    }
+
+    /// As [`Embedded::start`], with keys of `[log]`.
+    #[track_caller]
+    pub(crate) fn start_logging(sections: &str, log: &str) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), sections, log)
+    }
+
+    /// As [`Embedded::start_logging`], with `logs/Ball.log` in a directory of the caller.
+    #[track_caller]
+    pub(crate) fn start_in(directory: TempDir, sections: &str, log: &str) -> Self {
+        let text = conf(directory.path(), sections, log);
+        let config = Config::parse(Path::new("herd.toml"), &text).unwrap();
+        let name = ServerName::parse(NAME.as_bytes()).unwrap();
+        let server = Server::bind(&config, &name).unwrap();
+        let address = server.address();
+        let handle = Some(server.start(&config).unwrap());
+        Self { handle, address, directory }
+    }
+
+    pub(crate) fn log_path(&self) -> PathBuf {
+        self.directory.path().join("logs").join(format!("{NAME}.log"))
+    }
+
+    /// What the log file holds now.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.log_path()).unwrap()
+    }
+
+    /// Stops the server, and returns the whole of its log.
+    pub(crate) fn stop(mut self) -> String {
+        self.handle.take().unwrap().stop();
+        self.log()
+    }
+}
+
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        if let Some(handle) = self.handle.take() {
+            handle.stop();
+        }
+    }
+}
