@@ -1,0 +1,214 @@
+//! The command line as it is typed, and what `--help` says.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use argh::{EarlyExit, FromArgs};
+
+use crate::load::Work;
+
+/// Measures herd servers, and what they are compared with.
+#[derive(FromArgs, Debug, PartialEq)]
+#[argh(
+    help_triggers("-h", "--help", "help"),
+    example = "\
+herd-bench load 127.0.0.1:12000 --connections 16 --outstanding 64
+herd-bench figures
+herd-bench load --help                   more about one command",
+    error_code(0, "all went well"),
+    error_code(1, "the command line is wrong"),
+    error_code(4, "something failed at run time: a server cannot be reached, for one")
+)]
+pub(crate) struct HerdBench {
+    #[argh(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(FromArgs, Debug, PartialEq)]
+#[argh(subcommand)]
+pub(crate) enum Command {
+    Load(Load),
+    Echo(Echo),
+    Figures(Figures),
+}
+
+/// put load on one server and say how it did
+#[derive(FromArgs, Debug, PartialEq)]
+#[argh(
+    subcommand,
+    name = "load",
+    help_triggers("-h", "--help", "help"),
+    example = "\
+herd-bench load 127.0.0.1:12000 --connections 256 --pid $(pgrep -f 'serve Alford')
+herd-bench load 127.0.0.1:12000 --rate 20000 --work mix:10
+herd-bench load 127.0.0.1:6379 --work geoadd --connections 16 --outstanding 64",
+    note = "\
+Without --rate each connection keeps its outstanding requests in flight (closed loop). With it
+requests are due evenly spaced, whatever the server does (open loop): latency counts from when a
+request was due, and \"late\" says how far the generator itself was behind."
+)]
+pub(crate) struct Load {
+    /// the server
+    #[argh(positional, arg_name = "HOST:PORT")]
+    pub(crate) address: String,
+
+    /// connections that are active [default: 1]
+    #[argh(option, arg_name = "N", default = "1", from_str_fn(positive))]
+    pub(crate) connections: usize,
+
+    /// requests in flight on each connection, at most [default: 1]
+    #[argh(option, arg_name = "N", default = "1", from_str_fn(positive))]
+    pub(crate) outstanding: usize,
+
+    /// connections that are opened before and stay silent [default: 0]
+    #[argh(option, arg_name = "N", default = "0")]
+    pub(crate) idle: usize,
+
+    /// how long it is measured [default: 5]
+    #[argh(option, arg_name = "SECONDS", default = "Duration::from_secs(5)", from_str_fn(seconds))]
+    pub(crate) duration: Duration,
+
+    /// how long it runs before [default: 1]
+    #[argh(option, arg_name = "SECONDS", default = "Duration::from_secs(1)", from_str_fn(seconds))]
+    pub(crate) warm_up: Duration,
+
+    /// requests a second over all connections [default: as many as are answered]
+    #[argh(option, arg_name = "N", from_str_fn(rate))]
+    pub(crate) rate: Option<f64>,
+
+    /// iamat, whatsat, mix:PERCENT (of WHATSAT), geoadd and set (Redis), memcached-set [default:
+    /// iamat]
+    #[argh(option, arg_name = "WORK", default = "Work::Iamat")]
+    pub(crate) work: Work,
+
+    /// what comes back instead: only "echo", every line as it was sent
+    #[argh(option, arg_name = "REPLY", from_str_fn(echo))]
+    pub(crate) expect: Option<()>,
+
+    /// clients, drawn uniformly [default: 100000]
+    #[argh(option, arg_name = "N", default = "100_000", from_str_fn(positive))]
+    pub(crate) clients: u32,
+
+    /// the server's process, whose CPU time and memory are read
+    #[argh(option, arg_name = "PID")]
+    pub(crate) pid: Option<u32>,
+
+    /// threads of the generator [default: 1]
+    #[argh(option, arg_name = "N", default = "1", from_str_fn(positive))]
+    pub(crate) threads: usize,
+
+    /// of the draws [default: 1]
+    #[argh(option, arg_name = "N", default = "1")]
+    pub(crate) seed: u64,
+
+    /// one line of JSON, with the histogram of latencies
+    #[argh(switch)]
+    pub(crate) json: bool,
+}
+
+/// run a bare line echo on tokio: what any server of this kind can hardly beat
+#[derive(FromArgs, Debug, PartialEq)]
+#[argh(
+    subcommand,
+    name = "echo",
+    help_triggers("-h", "--help", "help"),
+    example = "herd-bench echo --listen 127.0.0.1:7000"
+)]
+pub(crate) struct Echo {
+    /// where to listen [default: 127.0.0.1:0]
+    #[argh(option, arg_name = "HOST:PORT", default = "\"127.0.0.1:0\".into()")]
+    pub(crate) listen: String,
+}
+
+/// take the figures that the README shows
+#[derive(FromArgs, Debug, PartialEq)]
+#[argh(
+    subcommand,
+    name = "figures",
+    help_triggers("-h", "--help", "help"),
+    example = "\
+cargo build --release --workspace && target/release/herd-bench figures
+herd-bench figures --only pipelined,memory --rounds 3",
+    note = "\
+Each sample runs in a new server process; in each round every contender runs once, in an order
+that is drawn. Redis and memcached are measured where they are installed."
+)]
+pub(crate) struct Figures {
+    /// the herd program [default: beside this one]
+    #[argh(option, arg_name = "FILE")]
+    pub(crate) herd: Option<PathBuf>,
+
+    /// rounds [default: 5]
+    #[argh(option, arg_name = "N", default = "5", from_str_fn(positive))]
+    pub(crate) rounds: usize,
+
+    /// scenarios, with commas between [default: all: pipelined, request-reply-256,
+    /// request-reply-2000, idle, idle-pipelined, memory, line]
+    #[argh(option, arg_name = "NAMES")]
+    pub(crate) only: Option<String>,
+
+    /// how long each sample is measured [default: 5]
+    #[argh(option, arg_name = "SECONDS", default = "Duration::from_secs(5)", from_str_fn(seconds))]
+    pub(crate) seconds: Duration,
+
+    /// of the order and the draws [default: the clock's]
+    #[argh(option, arg_name = "N")]
+    pub(crate) seed: Option<u64>,
+
+    /// where the report and the samples go [default: bench/results/DATE-local]
+    #[argh(option, arg_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// Reads the words after the program's name.
+pub(crate) fn parse(words: &[&str]) -> Result<HerdBench, EarlyExit> {
+    HerdBench::from_args(&["herd-bench"], words)
+}
+
+fn positive<T: std::str::FromStr + PartialOrd + Default>(text: &str) -> Result<T, String> {
+    text.parse()
+        .ok()
+        .filter(|number| *number > T::default())
+        .ok_or_else(|| "write a number from 1 on".to_string())
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if (0.0..=3600.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err("write seconds from 0 to 3600, as in 2.5".to_string()),
+    }
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if (0.1..=1e8).contains(&rate) => Ok(rate),
+        _ => Err("write requests a second, from 0.1 on".to_string()),
+    }
+}
+
+fn echo(text: &str) -> Result<(), String> {
+    if text == "echo" { Ok(()) } else { Err("only \"echo\" can be expected".to_string()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_has_help_with_an_example() {
+        for words in [&["--help"][..], &["load", "--help"], &["echo", "--help"], &["figures", "-h"]]
+        {
+            let exit = parse(words).unwrap_err();
+            assert_eq!(exit.status, Ok(()), "{words:?}");
+            assert!(exit.output.contains("Examples:\n"), "{words:?}: {}", exit.output);
+        }
+    }
+
+    #[test]
+    fn a_load_of_nothing_is_a_usage_error() {
+        for option in ["--connections", "--outstanding", "--clients", "--threads", "--rate"] {
+            let exit = parse(&["load", "127.0.0.1:1", option, "0"]).unwrap_err();
+            assert!(exit.output.contains("from "), "{option}: {}", exit.output);
+        }
+    }
+}

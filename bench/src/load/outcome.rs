@@ -1,0 +1,162 @@
+//! What is said of a run.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use hdrhistogram::Histogram;
+use hdrhistogram::serialization::{Serializer as _, V2Serializer};
+use serde::Serialize;
+use std::time::Duration;
+
+use super::Load;
+use super::tally::Tally;
+
+/// What is said of a run. Times are in microseconds, memory in bytes.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Outcome {
+    work: String,
+    connections: usize,
+    outstanding: usize,
+    idle: usize,
+    clients: u32,
+    /// As asked for; `None`: closed loop.
+    target_rate: Option<f64>,
+    seconds: f64,
+    seed: u64,
+    /// Replies that came in the measured time.
+    pub(crate) replies: u64,
+    /// Replies a second.
+    pub(crate) rate: f64,
+    /// The server's CPU time a reply, user and system.
+    pub(crate) server_cpu_us: Option<f64>,
+    generator_cpu_us: f64,
+    /// How much of a core the generator took, over all its threads: near its number of threads, it
+    /// was the limit.
+    pub(crate) generator_cores: f64,
+    p50_us: f64,
+    p90_us: f64,
+    pub(crate) p99_us: f64,
+    p999_us: f64,
+    max_us: f64,
+    /// How late the generator itself was, at a fixed rate.
+    late_p99_us: f64,
+    pub(crate) errors: u64,
+    first_error: Option<String>,
+    pub(crate) missing: u64,
+    connections_ended: u64,
+    /// Replies of the connection that got the fewest, and the most.
+    pub(crate) fewest_replies: u64,
+    pub(crate) most_replies: u64,
+    pub(crate) memory_before_idle: Option<u64>,
+    pub(crate) memory_after_idle: Option<u64>,
+    memory_at_end: Option<u64>,
+    /// All latencies in nanoseconds: HdrHistogram V2, base64.
+    histogram: String,
+}
+
+impl Outcome {
+    pub(super) fn new(
+        load: &Load,
+        tally: Tally,
+        server_cpu: Option<Duration>,
+        memory: [Option<u64>; 3],
+    ) -> Self {
+        let seconds = load.duration.as_secs_f64();
+        let each = |cpu: Duration| cpu.as_secs_f64() * 1e6 / tally.answered.max(1) as f64;
+        let us = |histogram: &Histogram<u64>, quantile| {
+            histogram.value_at_quantile(quantile) as f64 / 1e3
+        };
+        let [memory_before_idle, memory_after_idle, memory_at_end] = memory;
+        Self {
+            work: load.work.to_string(),
+            connections: load.connections,
+            outstanding: load.outstanding,
+            idle: load.idle,
+            clients: load.clients,
+            target_rate: load.rate,
+            seconds,
+            seed: load.seed,
+            replies: tally.answered,
+            rate: tally.answered as f64 / seconds,
+            server_cpu_us: server_cpu.map(each),
+            generator_cpu_us: each(tally.cpu),
+            generator_cores: tally.cpu.as_secs_f64() / seconds,
+            p50_us: us(&tally.latency, 0.5),
+            p90_us: us(&tally.latency, 0.9),
+            p99_us: us(&tally.latency, 0.99),
+            p999_us: us(&tally.latency, 0.999),
+            max_us: tally.latency.max() as f64 / 1e3,
+            late_p99_us: us(&tally.lateness, 0.99),
+            errors: tally.errors,
+            first_error: tally.first_error,
+            missing: tally.missing,
+            connections_ended: tally.ended,
+            fewest_replies: tally.per_connection.iter().copied().min().unwrap_or(0),
+            most_replies: tally.per_connection.iter().copied().max().unwrap_or(0),
+            memory_before_idle,
+            memory_after_idle,
+            memory_at_end,
+            histogram: encoded(&tally.latency),
+        }
+    }
+
+    /// True if every request got the right reply.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.errors == 0 && self.missing == 0 && self.connections_ended == 0
+    }
+
+    pub(crate) fn json(&self) -> String {
+        serde_json::to_string(self).expect("numbers and strings always make JSON")
+    }
+
+    /// A few lines for people.
+    pub(crate) fn table(&self) -> String {
+        let mut rows = vec![
+            ("work", format!("{}, {} clients", self.work, self.clients)),
+            ("connections", format!("{} x {} outstanding", self.connections, self.outstanding)),
+            ("replies", format!("{}, {:.0} a second", self.replies, self.rate)),
+            (
+                "latency",
+                format!(
+                    "p50 {:.1} us, p90 {:.1}, p99 {:.1}, p99.9 {:.1}, max {:.1}",
+                    self.p50_us, self.p90_us, self.p99_us, self.p999_us, self.max_us
+                ),
+            ),
+            ("a connection", format!("{} to {} replies", self.fewest_replies, self.most_replies)),
+            (
+                "generator",
+                format!(
+                    "{:.2} us CPU a reply, {:.2} cores",
+                    self.generator_cpu_us, self.generator_cores
+                ),
+            ),
+        ];
+        if self.idle > 0 {
+            rows.insert(2, ("idle", format!("{} connections", self.idle)));
+        }
+        if let Some(rate) = self.target_rate {
+            let late = format!("{rate} a second; p99 of being late {:.1} us", self.late_p99_us);
+            rows.push(("due", late));
+        }
+        if let Some(cpu) = self.server_cpu_us {
+            rows.push(("server", format!("{cpu:.2} us CPU a reply")));
+        }
+        if let Some(memory) = self.memory_at_end {
+            rows.push(("resident", format!("{} KiB at the end", memory / 1024)));
+        }
+        if !self.is_clean() {
+            let example = self.first_error.as_deref().unwrap_or("none came");
+            let wrong = format!(
+                "{} replies wrong, {} missing, {} connections ended early; the first: {example}",
+                self.errors, self.missing, self.connections_ended
+            );
+            rows.push(("NOT CLEAN", wrong));
+        }
+        rows.iter().map(|(name, value)| format!("{name:<13} {value}\n")).collect()
+    }
+}
+
+fn encoded(histogram: &Histogram<u64>) -> String {
+    let mut bytes = Vec::new();
+    V2Serializer::new().serialize(histogram, &mut bytes).expect("a Vec takes all that is written");
+    BASE64_STANDARD.encode(bytes)
+}
