@@ -158,6 +158,21 @@ fn a_client_that_asks_for_all_that_is_near_again_and_again_takes_nothing_from_ot
 }
 
 #[test]
+fn a_client_with_little_room_gets_all_that_several_full_turns_answer() {
+    const ASKED: usize = 3000;
+    check(|mut talk| {
+        talk.report("near");
+        let mut narrow = Talk::with_little_room(talk.stream.peer_addr().unwrap());
+        narrow.send("WHATSAT near 50 20\n".repeat(ASKED));
+        narrow.end();
+        // More than the sockets hold, so that the server waits for room between two turns.
+        let replies = narrow.rest();
+        assert!(replies.len() > 12_000_000, "{} bytes", replies.len());
+        assert_eq!(replies.matches("\n\n").count(), ASKED);
+    });
+}
+
+#[test]
 fn megabytes_that_are_no_command_take_nothing_from_others() {
     check(|mut talk| {
         let mut random = fastrand::Rng::with_seed(7);
