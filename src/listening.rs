@@ -16,7 +16,8 @@ const BACKLOG: i32 = 4096;
 /// First and last wait after a failed accept.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
 
-/// Binds the first address of `HOST:PORT` that can be bound, and listens.
+/// Binds the first address of `HOST:PORT` that this machine has, and listens. One that is in use is
+/// not passed over for another of the host's: its clients would reach somebody else there.
 ///
 /// # Errors
 ///
@@ -25,8 +26,8 @@ pub fn bind(address: &str) -> io::Result<TcpListener> {
     let mut failed = io::Error::new(ErrorKind::NotFound, "the host has no address");
     for address in address.to_socket_addrs()? {
         match bind_to(address) {
-            Ok(listener) => return Ok(listener),
-            Err(error) => failed = error,
+            Err(error) if error.kind() != ErrorKind::AddrInUse => failed = error,
+            bound_or_taken => return bound_or_taken,
         }
     }
     Err(failed)
@@ -91,5 +92,19 @@ pub fn wake(listener: &TcpListener) {
         && let Ok(address) = listener.local_addr()
     {
         let _ = TcpStream::connect_timeout(&address, Duration::from_secs(1));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_taken_address_of_a_host_is_not_passed_over_for_another_one() {
+        let addresses: Vec<_> = ("localhost", 0).to_socket_addrs().expect("a host").collect();
+        let held = bind_to(addresses[0]).expect("a port");
+        let port = held.local_addr().expect("bound").port();
+        let error = bind(&format!("localhost:{port}")).expect_err("the port is taken");
+        assert_eq!(error.kind(), ErrorKind::AddrInUse);
     }
 }

@@ -67,8 +67,8 @@ pub struct LogThread {
 pub enum LogError {
     /// The directory is not there and can't be made.
     #[error(
-        "cannot make the log directory {}: {source}; make it, or name one that can be written as \
-         `dir` under [log]", path.display()
+        "cannot make the log directory {}: {source}; name one that can be made and written as `dir` \
+         under [log]", path.display()
     )]
     Directory {
         /// As in the conf.

@@ -74,7 +74,7 @@ pub enum ServerError {
     #[error(
         "{0} has link = \"{1}\" in the conf: it is a server of another kind, and not ours to start"
     )]
-    NotHerd(ServerName, &'static str),
+    NotHerd(ServerName, LinkKind),
     /// An address cannot be listened on.
     #[error("cannot listen on {address}: {error}")]
     Listen {
@@ -106,10 +106,8 @@ impl Server {
             let path = config.path.display().to_string();
             return Err(ServerError::Unknown(name.clone(), path, names.join(", ")));
         };
-        match server.link {
-            LinkKind::Herd => {}
-            LinkKind::Plain => return Err(ServerError::NotHerd(name.clone(), "plain")),
-            LinkKind::OneShot => return Err(ServerError::NotHerd(name.clone(), "one-shot")),
+        if server.link != LinkKind::Herd {
+            return Err(ServerError::NotHerd(name.clone(), server.link));
         }
         let bind = |address: &str| {
             listening::bind(address)
