@@ -1,19 +1,19 @@
 //! Where threads are born: named by role first (Linux keeps 15 bytes of a name) and counted.
 //!
-//! Threads that we start ourselves come from `spawn` and are joined by who started them; `live`
+//! Threads that we start ourselves come from `spawn` (or `spawn_scoped`) and are joined by who started them; `live`
 //! says how many there are. The workers come from `pool`: the `threadpool` crate owns those
 //! threads, and its `active_count` and `panic_count` say what they do.
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread::{Builder, JoinHandle};
+use std::thread::{Builder, JoinHandle, Scope, ScopedJoinHandle};
 
 use threadpool::ThreadPool;
 
 /// Bytes of a thread's name that Linux keeps; macOS keeps more.
 const NAME_BYTES: usize = 15;
 
-/// The threads of this process that [`spawn`] started and that have not ended.
+/// The threads of this process that were started here and have not ended.
 static LIVE: Count = Count::new();
 
 /// Starts a thread named `role-detail`, cut to 15 bytes (`role` alone if `detail` is empty), and
@@ -30,8 +30,22 @@ pub fn spawn<T: Send + 'static>(
     spawn_counted(&LIVE, name(role, detail), run)
 }
 
-/// How many threads that [`spawn`] started are running, over all servers in this process. A
-/// thread that was joined is not among them.
+/// As [`spawn`], for a thread that borrows what outlives the scope.
+///
+/// # Errors
+///
+/// As [`spawn`].
+pub fn spawn_scoped<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    role: &'static str,
+    run: impl FnOnce() -> T + Send + 'scope,
+) -> io::Result<ScopedJoinHandle<'scope, T>> {
+    let run = counted(&LIVE, run);
+    Builder::new().name(name(role, "")).spawn_scoped(scope, run)
+}
+
+/// How many threads that [`spawn`] and [`spawn_scoped`] started are running, over all servers in
+/// this process. A thread that was joined is not among them.
 pub fn live() -> usize {
     LIVE.now()
 }
@@ -51,13 +65,17 @@ fn spawn_counted<T: Send + 'static>(
     name: String,
     run: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<JoinHandle<T>> {
-    // Counted from here, so that the thread is in the count when `spawn` returns; if no thread
-    // comes to be, the closure is dropped and the place in the count with it.
+    Builder::new().name(name).spawn(counted(count, run))
+}
+
+/// Counted from here, so that the thread is in the count when `spawn` returns; if no thread comes to
+/// be, the closure is dropped and the place in the count with it.
+fn counted<T>(count: &'static Count, run: impl FnOnce() -> T) -> impl FnOnce() -> T {
     let counted = count.enter();
-    Builder::new().name(name).spawn(move || {
+    move || {
         let _counted = counted;
         run()
-    })
+    }
 }
 
 fn name(role: &str, detail: &str) -> String {

@@ -153,7 +153,7 @@ fn a_server_is_found_by_its_name_in_the_conf() {
         .unwrap();
     let conf = conf.to_str().unwrap();
     check(&send(&["Solo", "IAMAT", "a", "+1+1", "1", "--conf", conf], ""), 0, AT, "");
-    check(&send(&["Nobody", "--conf", conf], ""), 1, "", "give one of Solo, or HOST:PORT");
+    check(&send(&["Nobody", "--conf", conf], ""), 1, "", "servers are Solo; or give HOST:PORT");
 }
 
 #[test]

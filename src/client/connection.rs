@@ -18,6 +18,8 @@ pub(super) struct Connection {
     pub(super) received: AtomicU64,
     /// Commands sent that must be answered.
     pub(super) asked: AtomicU64,
+    /// UPDATEs sent, each of which the server may refuse once.
+    pub(super) updates: AtomicU64,
     /// True while another thread has the receiver and does not wait in it: then it is this
     /// program, and not the server, that keeps the sender waiting.
     pub(super) paused: AtomicBool,
@@ -42,6 +44,7 @@ impl Connection {
             finished: AtomicBool::new(false),
             received: AtomicU64::new(0),
             asked: AtomicU64::new(0),
+            updates: AtomicU64::new(0),
             paused: AtomicBool::new(false),
         })
     }

@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::protocol::location::is_location;
 use crate::protocol::name::is_client;
 use crate::protocol::{Kilometers, Nanos, command, fields};
+use crate::threads;
 
 mod connection;
 mod error;
@@ -315,8 +316,7 @@ impl Client {
         let mut receiver = receiver.apart();
         refused.into_iter().for_each(&mut on_reply);
         std::thread::scope(|scope| {
-            let sending = std::thread::Builder::new().name("client-send".into());
-            let sending = sending.spawn_scoped(scope, move || {
+            let sending = threads::spawn_scoped(scope, "client-send", move || {
                 lines.into_iter().try_for_each(|line| sender.send(line))?;
                 sender.finish()
             })?;
@@ -371,7 +371,7 @@ impl Client {
             }
             Err(e) => return Err(e),
         }
-        if self.receiver.outstanding() == 0 {
+        if self.receiver.outstanding() == 0 && !self.receiver.is_abandoned() {
             return self.receiver.buffered_raw()?.map(RawReply::parse).transpose();
         }
         self.receiver.receive()

@@ -31,6 +31,10 @@ pub struct Receiver {
     /// Length of the AT line, once it has come, of a reply whose JSON is still to come.
     at_line: Option<usize>,
     answered: u64,
+    /// UPDATEs that the server refused.
+    refused: u64,
+    /// True once a failure closed the connection.
+    is_abandoned: bool,
     /// True if the sender is on another thread.
     is_apart: bool,
 }
@@ -48,6 +52,8 @@ impl Receiver {
             searched: 0,
             at_line: None,
             answered: 0,
+            refused: 0,
+            is_abandoned: false,
             is_apart: false,
         }
     }
@@ -71,7 +77,8 @@ impl Receiver {
     /// [`ClientError::ReadTimeout`], [`ClientError::EndedEarly`], [`ClientError::CutShort`],
     /// [`ClientError::ReplyTooLong`], [`ClientError::NotAReply`], [`ClientError::Unexpected`],
     /// [`ClientError::TooManyConnections`], [`ClientError::Io`]. Each closes the connection, both
-    /// ways, so that a sender which waits is freed.
+    /// ways, so that a sender which waits is freed; after it there is only
+    /// [`ClientError::EndedEarly`].
     pub fn receive(&mut self) -> Result<Option<Reply>, ClientError> {
         self.receive_raw()?.map(RawReply::parse).transpose()
     }
@@ -109,7 +116,16 @@ impl Receiver {
         self.expected.len() + usize::from(self.at_line.is_some())
     }
 
+    /// True once a failure closed the connection.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.is_abandoned
+    }
+
     fn wait(&mut self) -> Result<Option<RawReply>, ClientError> {
+        if self.is_abandoned {
+            let unanswered = self.asked().saturating_sub(self.answered);
+            return Err(ClientError::EndedEarly { unanswered: unanswered as usize });
+        }
         let timeout = self.connection.timeout;
         let mut since = Instant::now();
         loop {
@@ -223,6 +239,11 @@ impl Receiver {
             _ => return Err(ClientError::NotAReply(excerpt(line))),
         };
         if shape == Shape::Invalid && fields(&line[2..]).next() == Some(b"UPDATE") {
+            // Counted, since a server that says this for ever would keep a call waiting for ever.
+            if self.refused == self.connection.updates.load(Ordering::SeqCst) {
+                return Err(ClientError::Unexpected(excerpt(line)));
+            }
+            self.refused += 1;
             return Ok(shape);
         }
         let expected = self.expected.try_recv().ok();
@@ -253,12 +274,18 @@ impl Receiver {
     }
 
     fn abandon(&mut self) {
+        if std::mem::replace(&mut self.is_abandoned, true) {
+            return;
+        }
+        // The reply that was cut short answers nothing.
+        self.answered -= u64::from(self.at_line.take().is_some());
+        // Frees a sender that waits for room.
+        self.expected = crossbeam_channel::never();
         // Fails only if the connection is gone already.
         let _ = self.connection.stream.shutdown(Shutdown::Both);
         self.input.clear();
         self.start = 0;
         self.searched = 0;
-        self.at_line = None;
     }
 }
 

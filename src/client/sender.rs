@@ -4,6 +4,9 @@ use std::io::{self, Write};
 use std::net::Shutdown;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use socket2::SockRef;
 
 use crate::protocol::{fields, reply};
 
@@ -23,6 +26,8 @@ pub struct Sender {
     connection: Arc<Connection>,
     expected: crossbeam_channel::Sender<Expected>,
     out: Vec<u8>,
+    /// True once a write failed: nobody knows how much of the last line went out.
+    is_broken: bool,
 }
 
 /// What the next reply but `? UPDATE ...` answers. UPDATE is not among these: it has a reply only
@@ -42,7 +47,7 @@ impl Sender {
         connection: Arc<Connection>,
         expected: crossbeam_channel::Sender<Expected>,
     ) -> Self {
-        Self { connection, expected, out: Vec::new() }
+        Self { connection, expected, out: Vec::new(), is_broken: false }
     }
 
     /// Sends one line, of any bytes; an LF is added if it has none. It may stay in a buffer until
@@ -73,10 +78,19 @@ impl Sender {
     ///
     /// As [`Sender::send`].
     pub fn flush(&mut self) -> Result<(), ClientError> {
+        if self.is_broken {
+            return Err(io::Error::from(io::ErrorKind::BrokenPipe).into());
+        }
         let out = std::mem::take(&mut self.out);
         let result = self.write(&out);
         self.out = out;
         self.out.clear();
+        if result.is_err() {
+            self.is_broken = true;
+            // An orderly end would end the line that is half sent, and half a report may be a valid
+            // one. So it is reset when both halves are dropped. Fails only if it is gone already.
+            let _ = SockRef::from(&self.connection.stream).set_linger(Some(Duration::ZERO));
+        }
         result
     }
 
@@ -115,8 +129,11 @@ impl Sender {
         if memchr::memchr(b'\n', line).is_some() {
             return Err(ClientError::LineFeed);
         }
-        if let Some(expected) = Expected::of(line) {
-            self.expect(expected)?;
+        match Expected::of(line) {
+            Some(expected) => self.expect(expected)?,
+            None => {
+                self.connection.updates.fetch_add(1, Ordering::SeqCst);
+            }
         }
         self.out.extend_from_slice(line);
         Ok(())
@@ -161,8 +178,10 @@ impl Sender {
             return Ok(());
         }
         let flushed = self.flush();
-        // Fails only if the connection is gone, which the receiver says better.
-        let _ = self.connection.stream.shutdown(Shutdown::Write);
+        if !self.is_broken {
+            // Fails only if the connection is gone, which the receiver says better.
+            let _ = self.connection.stream.shutdown(Shutdown::Write);
+        }
         flushed
     }
 }

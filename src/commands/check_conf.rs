@@ -13,7 +13,7 @@ pub(crate) fn run(args: &CheckConf) -> Result<Exit, CommandError> {
     let config = Config::load(&args.conf)?;
     let report = format!(
         "{}\n{}\n{} is valid\n",
-        table(&servers(&config.servers)),
+        table(&servers(&config)),
         table(&sections(&config)),
         args.conf.display()
     );
@@ -22,19 +22,19 @@ pub(crate) fn run(args: &CheckConf) -> Result<Exit, CommandError> {
     Ok(Exit::Ok)
 }
 
-fn servers(servers: &[Server]) -> Vec<[String; 5]> {
+fn servers(config: &Config) -> Vec<[String; 5]> {
     let head = ["server", "listen", "links", "link", "neighbors"].map(str::to_string);
     let row = |server: &Server| {
         let names: Vec<_> = server.neighbors.iter().map(|name| name.as_str()).collect();
         [
             server.name.to_string(),
             server.listen.clone(),
-            if server.opens_links() { server.links.clone() } else { "-".to_string() },
+            if config.opens_links(server) { server.links.clone() } else { "-".to_string() },
             server.link.to_string(),
             if names.is_empty() { "-".to_string() } else { names.join(", ") },
         ]
     };
-    std::iter::once(head).chain(servers.iter().map(row)).collect()
+    std::iter::once(head).chain(config.servers.iter().map(row)).collect()
 }
 
 fn sections(config: &Config) -> [[String; 2]; 3] {

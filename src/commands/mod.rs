@@ -14,7 +14,6 @@ pub(crate) mod up;
 /// How the program ends: the one place that decides exit codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-#[allow(dead_code, reason = "up, serve and send end in all of these ways")]
 pub(crate) enum Exit {
     /// All went well.
     Ok = 0,
@@ -38,20 +37,29 @@ impl From<Exit> for ExitCode {
 
 /// Why a command gave up: one line for stderr, and an exit code.
 #[derive(Debug, thiserror::Error)]
-#[allow(dead_code, reason = "up, serve and send fail in all of these ways")]
 pub(crate) enum CommandError {
     /// The command line asks for what makes no sense.
     #[error("{0}")]
     Usage(String),
     /// The conf file cannot be used.
-    #[error(transparent)]
-    Conf(#[from] ConfigError),
+    #[error("{0}")]
+    Conf(String),
     /// An address cannot be listened on; says which, and whose it is.
     #[error("{0}")]
     CannotListen(String),
     /// Anything else.
     #[error("{0}")]
     RunTime(String),
+}
+
+impl From<ConfigError> for CommandError {
+    fn from(error: ConfigError) -> Self {
+        match error {
+            // The file is right, and the word on the command line is not.
+            ConfigError::NoSuchServer { .. } => Self::Usage(error.to_string()),
+            _ => Self::Conf(error.to_string()),
+        }
+    }
 }
 
 impl CommandError {

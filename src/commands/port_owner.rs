@@ -1,24 +1,60 @@
-//! Whose a port is that cannot be listened on.
+//! What to say of an address that cannot be listened on: which setting it is, whose the port is, and
+//! what to do.
 
 use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::Path;
 
-use listeners::Protocol;
+use herd::config::Server;
+use listeners::{Listener, Protocol, SocketState};
 
-/// What to add to the message of a failed bind: who holds the port, if that is the reason and if
-/// the system tells, and what to do.
-pub(crate) fn describe(address: &str, error: &io::Error) -> String {
-    if error.kind() != io::ErrorKind::AddrInUse {
-        return String::new();
-    }
-    let port = address.rsplit(':').next().and_then(|port| port.parse().ok());
-    let owner = port.and_then(|port| listeners::get_process_by_port(port, Protocol::TCP).ok());
-    match owner {
-        Some(owner) => format!(
-            "; {} (pid {}) listens there: stop it, or change the address in the conf",
-            owner.name, owner.pid
-        ),
-        None => {
-            "; another process listens there: stop it, or change the address in the conf".into()
+/// `Ball cannot listen on 127.0.0.1:12001: the port is in use by python3 (pid 4711); stop that, or
+/// change its `listen` in conf/herd.toml`. The address is one of the server's two.
+pub(super) fn describe(server: &Server, address: &str, error: &io::Error, conf: &Path) -> String {
+    let key = if address == server.listen { "listen" } else { "links" };
+    format!(
+        "{} cannot listen on {address}: {}, or change its `{key}` in {}",
+        server.name,
+        problem(address, error),
+        conf.display()
+    )
+}
+
+/// Why the address can't be had, and what can be done about that.
+fn problem(address: &str, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!("the port is in use by {}; stop that", owner(address))
         }
+        io::ErrorKind::AddrNotAvailable => {
+            "that is no address of this machine; run `herd serve` where it is".to_string()
+        }
+        io::ErrorKind::PermissionDenied => {
+            "ports under 1024 need more rights than you have; get them".to_string()
+        }
+        _ => match address.to_socket_addrs() {
+            Ok(_) => format!("{error}; mend that"),
+            Err(e) => format!("its host cannot be looked up ({e}); mend the look-up"),
+        },
     }
+}
+
+/// The process that listens on the address: `python3 (pid 4711)`.
+fn owner(address: &str) -> String {
+    let wanted: Vec<SocketAddr> = address.to_socket_addrs().into_iter().flatten().collect();
+    let listening = listeners::get_all().unwrap_or_default();
+    let owner = listening.iter().find(|listener| wanted.iter().any(|at| overlaps(listener, at)));
+    match owner.map(|listener| &listener.process) {
+        Some(process) => format!("{} (pid {})", process.name, process.pid),
+        // Only root sees the processes of other users.
+        None => "a process of another user".to_string(),
+    }
+}
+
+fn overlaps(listener: &Listener, wanted: &SocketAddr) -> bool {
+    let (taken, wanted_ip) = (listener.socket, wanted.ip());
+    listener.protocol == Protocol::TCP
+        && listener.state == SocketState::Listen
+        && taken.port() == wanted.port()
+        && (taken.ip() == wanted_ip || taken.ip().is_unspecified() || wanted_ip.is_unspecified())
 }

@@ -2,12 +2,12 @@
 
 use std::io::{self, BufWriter, Cursor, Read, Write};
 use std::path::Path;
-use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::bounded;
 use herd::client::{Client, ClientError, MAX_COMMAND_BYTES, Receiver, Sender};
 use herd::config::Config;
+use herd::threads;
 
 use super::{CommandError, Exit};
 use crate::cli::Send;
@@ -39,13 +39,11 @@ fn exchange(
     timeout: Duration,
 ) -> Result<Exit, CommandError> {
     let client = Client::connect(address, timeout)
-        .map_err(|e| CommandError::RunTime(format!("{address}: {e}")))?;
+        .map_err(|e| CommandError::RunTime(at(address, &e.to_string())))?;
     let (sender, receiver) = client.split();
     // Not joined: it may be in a read of the terminal, which nothing ends but the terminal.
     let (done, sent) = bounded(1);
-    thread::Builder::new()
-        .name("send-input".into())
-        .spawn(move || done.send(send_lines(input, sender)))
+    threads::spawn("send-input", "", move || done.send(send_lines(input, sender)))
         .map_err(|e| CommandError::RunTime(format!("cannot start a thread: {e}")))?;
     let mut replies = Replies { receiver, output, any_invalid: false };
     let ended = replies.write_all();
@@ -62,20 +60,23 @@ fn exchange(
     }
 }
 
+/// The message with the address in it, once.
+fn at(address: &str, message: &str) -> String {
+    if message.contains(address) {
+        return message.to_string();
+    }
+    format!("{address}: {message}")
+}
+
 /// `HOST:PORT` as it is, else the address of the server of that name.
 fn address(target: &str, conf: &Path) -> Result<String, CommandError> {
     if target.contains(':') {
         return Ok(target.to_string());
     }
     let config = Config::load(conf)?;
-    let server = config.servers.iter().find(|server| server.name.as_str() == target);
-    server.map(|server| server.listen.clone()).ok_or_else(|| {
-        let names: Vec<_> = config.servers.iter().map(|server| server.name.as_str()).collect();
-        let (conf, names) = (conf.display(), names.join(", "));
-        CommandError::Usage(format!(
-            "no server {target:?} in {conf}: give one of {names}, or HOST:PORT"
-        ))
-    })
+    let server = config.server_named(target);
+    let server = server.map_err(|e| CommandError::Usage(format!("{e}; or give HOST:PORT")))?;
+    Ok(server.listen.clone())
 }
 
 /// Why not everything was sent and answered.

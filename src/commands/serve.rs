@@ -3,7 +3,7 @@
 use std::io::{self, Read as _, Write as _};
 
 use crossbeam_channel::Sender;
-use herd::config::Config;
+use herd::config::{self, Config};
 use herd::log::{self, Level, Log};
 use herd::server::{Server, ServerError};
 use herd::threads;
@@ -15,13 +15,15 @@ use crate::cli::Serve;
 
 pub(crate) fn run(args: &Serve) -> Result<Exit, CommandError> {
     let config = Config::load(&args.conf)?;
-    let name = config.server_named(&args.name)?.name.clone();
+    let server = config.server_named(&args.name)?;
+    let name = &server.name;
     let stop = stop_requests(args.stop_on_eof).map_err(threads_failed)?;
     let open_files = raise_open_files();
 
-    let server = Server::bind(&config, &name)?;
+    let server =
+        Server::bind(&config, name).map_err(|error| cannot_bind(error, &config, server))?;
     let address = server.address();
-    let server = server.start(&config)?;
+    let server = server.start(&config).map_err(cannot_start)?;
     let _global = log::set_global(server.log());
     say_open_files(open_files, &config, server.log());
     say_ready(&format!("ready {name} {address}"));
@@ -94,15 +96,20 @@ fn threads_failed(error: io::Error) -> CommandError {
     CommandError::RunTime(format!("cannot start: {error}"))
 }
 
-impl From<ServerError> for CommandError {
-    fn from(error: ServerError) -> Self {
-        match &error {
-            ServerError::Listen { address, error: cause } => {
-                let owner = port_owner::describe(address, cause);
-                Self::CannotListen(format!("{error}{owner}"))
-            }
-            ServerError::Provider(_) => Self::Usage(error.to_string()),
-            _ => Self::RunTime(error.to_string()),
+fn cannot_bind(error: ServerError, config: &Config, server: &config::Server) -> CommandError {
+    match &error {
+        ServerError::Listen { address, error } => {
+            CommandError::CannotListen(port_owner::describe(server, address, error, &config.path))
         }
+        // It was asked for by name.
+        ServerError::NotHerd(..) => CommandError::Usage(error.to_string()),
+        _ => cannot_start(error),
+    }
+}
+
+fn cannot_start(error: ServerError) -> CommandError {
+    match error {
+        ServerError::Provider(error) => CommandError::Conf(error.to_string()),
+        _ => CommandError::RunTime(error.to_string()),
     }
 }

@@ -47,7 +47,7 @@ pub struct Server {
     pub name: ServerName,
     /// Where clients connect, `HOST:PORT`. With port 0 the system picks one.
     pub listen: String,
-    /// Where neighbors dial, `HOST:PORT`; not opened without neighbors. By default the host of
+    /// Where neighbors dial, `HOST:PORT`; opened only if herd servers are among them. By default the host of
     /// `listen`, and its port + 1000 (0 if that is 0). Neighbors dial a plain or one-shot server
     /// at `listen`, which this then repeats.
     pub links: String,
@@ -235,6 +235,13 @@ impl Config {
         })
     }
 
+    /// True if this server listens at its `links`: a herd server that other herd servers dial.
+    /// (Neighbors of another kind send their updates to `listen`.)
+    pub fn opens_links(&self, server: &Server) -> bool {
+        let is_herd = |server: &Server| server.link == LinkKind::Herd;
+        is_herd(server) && self.neighbors_of(&server.name).any(is_herd)
+    }
+
     /// The neighbors of a server, in the order of their names; none if there is no such server.
     pub fn neighbors_of(&self, name: &ServerName) -> impl Iterator<Item = &Server> {
         let names = self.server(name).map_or(&[][..], |server| &server.neighbors[..]);
@@ -252,13 +259,6 @@ impl Config {
             }
             None => false,
         }
-    }
-}
-
-impl Server {
-    /// True if this server listens at `links`: a herd server that has neighbors.
-    pub fn opens_links(&self) -> bool {
-        self.link == LinkKind::Herd && !self.neighbors.is_empty()
     }
 }
 

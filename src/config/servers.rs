@@ -47,6 +47,8 @@ struct Draft<'a> {
     at: Range<usize>,
     listen: Address,
     links: Option<Address>,
+    /// True for a herd server that other herd servers dial.
+    opens_links: bool,
 }
 
 impl<'a> Draft<'a> {
@@ -77,7 +79,7 @@ impl<'a> Draft<'a> {
             neighbors: Vec::new(),
             link,
         };
-        Ok(Self { server, raw, table, at, listen, links })
+        Ok(Self { server, raw, table, at, listen, links, opens_links: false })
     }
 
     /// Decides where neighbors dial, and whether that may be.
@@ -96,7 +98,7 @@ impl<'a> Draft<'a> {
             None => self.default_links()?,
         };
         self.server.links = links.to_string();
-        if self.server.opens_links() && !may_open_links(&links) {
+        if self.opens_links && !may_open_links(&links) {
             return Err(self.refuse_links(format!(
                 "{links} can be reached from other machines, and links are not encrypted yet; set \
                  links to a loopback address, as in links = \"127.0.0.1:{}\", and let neighbors on \
@@ -118,7 +120,7 @@ impl<'a> Draft<'a> {
         match above {
             Some(port) => Ok(Address { host, port }),
             // Not opened, so it need not exist.
-            None if !self.server.opens_links() => Ok(Address { host, port: 0 }),
+            None if !self.opens_links => Ok(Address { host, port: 0 }),
             None => Err(self.refuse_links(format!(
                 "the default is the port of listen + {LINKS_PORT_OFFSET}, and {} is over 65535; \
                  set links",
@@ -186,7 +188,13 @@ fn join_neighbors(drafts: &mut [Draft<'_>]) -> Result<(), ConfigError> {
             joined[there].insert(draft.server.name.clone());
         }
     }
+    let herd: BTreeSet<ServerName> = drafts
+        .iter()
+        .filter(|draft| draft.server.link == LinkKind::Herd)
+        .map(|draft| draft.server.name.clone())
+        .collect();
     for (draft, neighbors) in drafts.iter_mut().zip(joined) {
+        draft.opens_links = herd.contains(&draft.server.name) && !herd.is_disjoint(&neighbors);
         draft.server.neighbors = neighbors.into_iter().collect();
     }
     Ok(())
@@ -196,7 +204,7 @@ fn join_neighbors(drafts: &mut [Draft<'_>]) -> Result<(), ConfigError> {
 fn refuse_duplicate_addresses(drafts: &[Draft<'_>]) -> Result<(), ConfigError> {
     let mut taken: HashMap<Address, String> = HashMap::new();
     for draft in drafts {
-        let links = draft.links.as_ref().filter(|_| draft.server.opens_links());
+        let links = draft.links.as_ref().filter(|_| draft.opens_links);
         for (key, address) in [("listen", Some(&draft.listen)), ("links", links)] {
             let Some(address) = address.filter(|address| address.port != 0) else { continue };
             let owner = format!("{key} of server \"{}\"", draft.server.name);

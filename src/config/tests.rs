@@ -65,7 +65,7 @@ fn a_name_and_an_address_are_enough() {
         link: LinkKind::Herd,
     };
     assert_eq!(config.servers, [alone]);
-    assert!(!config.servers[0].opens_links());
+    assert!(!config.opens_links(&config.servers[0]));
     assert_eq!(config.pool, Pool::default());
     assert_eq!(config.limits, Limits::default());
     assert_eq!(config.links, Links::default());
@@ -208,7 +208,10 @@ fn a_plain_server_is_dialed_at_listen() {
     let config = accepted(&format!("{PAIR}link = \"one-shot\"\n"));
     let ball = config.server(&name("Ball")).unwrap();
     assert_eq!((ball.link, ball.links.as_str()), (LinkKind::OneShot, "127.0.0.1:12001"));
-    assert!(!ball.opens_links());
+    // Nobody dials either of them: a plain server sends its updates to listen.
+    assert!(config.servers.iter().all(|server| !config.opens_links(server)));
+    let herd = accepted(PAIR);
+    assert!(herd.servers.iter().all(|server| herd.opens_links(server)));
     for kind in ["plain", "one-shot"] {
         pair_refused(
             &format!("link = \"{kind}\"\nlinks = \"127.0.0.1:9\""),
@@ -235,9 +238,9 @@ fn links_beyond_loopback_are_refused_and_the_way_out_is_said() {
     }
     let listen = PAIR.replace("127.0.0.1:12001", "ball.example.com:12001");
     accepted(&format!("{listen}links = \"127.0.0.1:13001\"\n"));
-    // Without neighbors nothing is opened; a plain server opens nothing of ours.
+    // Without neighbors nothing is opened, nor by or for a plain server.
     accepted(&server("Alone", "0.0.0.0:12000", ""));
-    accepted(&format!("{listen}link = \"plain\"\n"));
+    accepted(&format!("{listen}link = \"plain\"\n").replace("127.0.0.1:12000", "10.0.0.1:12000"));
 }
 
 #[test]

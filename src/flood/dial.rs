@@ -25,8 +25,10 @@ const LAST_BACK_OFF: Duration = Duration::from_secs(1);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Longest wait for the answer to our HELLO.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
-/// How often an idle link says that it is there.
-const BEAT_EVERY: Duration = Duration::from_secs(1);
+/// How often an idle link says that it is there, at least.
+const SLOWEST_BEAT: Duration = Duration::from_secs(1);
+/// Beats within the time after which a silent link is down: some may be late.
+const BEATS_WITHIN_TIMEOUT: u32 = 4;
 /// Updates in one write: an UPDATE is at most 512 bytes, so a piece is at most 64 KiB.
 const PIECE: usize = 128;
 
@@ -37,6 +39,7 @@ pub fn run(flood: &Arc<Flood>, id: NeighborId) {
     let mut back_off = BackOff::default();
     while !dialer.link.is_stopping() {
         let begun = Instant::now();
+        let times_heard = dialer.link.times_heard();
         let was_greeted = match dialer.link.neighbor.kind {
             LinkKind::Herd => dialer.herd(&mut back_off),
             LinkKind::Plain => dialer.plain(),
@@ -54,8 +57,15 @@ pub fn run(flood: &Arc<Flood>, id: NeighborId) {
         if link.neighbor.kind != LinkKind::Herd && begun.elapsed() > LAST_BACK_OFF {
             back_off.reset();
         }
-        link.pause(back_off.next_wait());
+        if link.pause_unless_heard(back_off.next_wait(), times_heard, FIRST_BACK_OFF) {
+            back_off.wait = None;
+        }
     }
+}
+
+/// How often an idle link says that it is there, if it is down after a silence of `timeout`.
+fn beat_every(timeout: Duration) -> Duration {
+    SLOWEST_BEAT.min(timeout / BEATS_WITHIN_TIMEOUT)
 }
 
 struct Dialer<'a> {
@@ -76,7 +86,7 @@ impl Dialer<'_> {
         let greeted = self.greet()?;
         back_off.reset();
         loop {
-            match self.link.wait_heard(greeted.instance, BEAT_EVERY) {
+            match self.link.wait_heard(greeted.instance, self.beat_every()) {
                 Standing::Stopping => return Ok(()),
                 Standing::Replaced => {
                     return Err(io::Error::other("it was started anew since we dialed it"));
@@ -110,6 +120,10 @@ impl Dialer<'_> {
     /// Dials and exchanges HELLOs.
     fn greet(&self) -> io::Result<Greeted> {
         let stream = self.connect()?;
+        // A stop that came before the connection did not cut it.
+        if self.link.is_stopping() {
+            return Err(io::Error::other("this server stops"));
+        }
         (&*stream).write_all(&self.flood.me.line())?;
         let line = read_line(&stream, HANDSHAKE_TIMEOUT)?;
         if let Some(reason) = line.strip_prefix(b"? ") {
@@ -134,6 +148,10 @@ impl Dialer<'_> {
         // It may stay silent for ever; the reader is freed by the shutdown below.
         stream.set_read_timeout(None)?;
         self.link.outbox.open();
+        // A stop that came before did not find it open, and so does not end it.
+        if self.link.is_stopping() {
+            return Ok(());
+        }
         self.log_up();
         let drain = {
             let (flood, id, stream) = (Arc::clone(self.flood), self.id, Arc::clone(&stream));
@@ -161,6 +179,9 @@ impl Dialer<'_> {
         let between = Duration::from_secs(1) / self.flood.settings.one_shot_dials_per_second.max(1);
         let mut is_known_up = false;
         self.link.outbox.open();
+        if self.link.is_stopping() {
+            return Ok(());
+        }
         let ended = self.feed(
             1,
             |records| {
@@ -184,7 +205,7 @@ impl Dialer<'_> {
     }
 
     /// Sends all records, a page at a time and live updates between, then what the outbox gets.
-    /// `idle` is called about every [`BEAT_EVERY`] without updates. Ends well when the outbox is
+    /// `idle` is called about every [`beat_every`] without updates. Ends well when the outbox is
     /// closed (the other direction is lost, or the server stops).
     fn feed(
         &self,
@@ -202,13 +223,18 @@ impl Dialer<'_> {
                 }
             }
         }
+        let beat_every = self.beat_every();
         loop {
-            match self.link.outbox.take(piece, BEAT_EVERY) {
+            match self.link.outbox.take(piece, beat_every) {
                 Taken::Records(records) => send(&records)?,
                 Taken::Nothing => idle()?,
                 Taken::Closed => return Ok(()),
             }
         }
+    }
+
+    fn beat_every(&self) -> Duration {
+        beat_every(self.flood.settings.timeout)
     }
 
     fn send(&self, mut stream: &TcpStream, records: &[Record]) -> io::Result<()> {
@@ -364,5 +390,16 @@ pub fn read_line(mut stream: &TcpStream, timeout: Duration) -> io::Result<Vec<u8
                 "its first line is too long for a HELLO",
             ));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_beats_several_times_before_it_would_be_down_and_once_a_second_at_least() {
+        assert_eq!(beat_every(Duration::from_millis(100)), Duration::from_millis(25));
+        assert_eq!(beat_every(Duration::from_secs(600)), Duration::from_secs(1));
     }
 }

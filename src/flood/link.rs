@@ -111,7 +111,7 @@ impl Link {
         self.state.lock().standing(instance)
     }
 
-    /// Waits between two dials, for `wait` at most; true if the server stops, or has to.
+    /// Waits, for `wait` at most; true if the server stops.
     pub fn pause(&self, wait: Duration) -> bool {
         let deadline = Instant::now() + wait;
         let mut state = self.state.lock();
@@ -126,6 +126,26 @@ impl Link {
     /// True once the server stops.
     pub fn is_stopping(&self) -> bool {
         self.state.lock().is_stopping
+    }
+
+    /// How often the neighbor has dialed us.
+    pub fn times_heard(&self) -> u64 {
+        self.state.lock().accepted_count
+    }
+
+    /// Waits before the next dial, for `wait` at most; only for `if_heard` once the neighbor has
+    /// dialed us more often than `times`. True if it has.
+    pub fn pause_unless_heard(&self, wait: Duration, times: u64, if_heard: Duration) -> bool {
+        let begun = Instant::now();
+        let mut state = self.state.lock();
+        loop {
+            let is_heard = state.accepted_count > times;
+            let deadline = begun + if is_heard { wait.min(if_heard) } else { wait };
+            if state.is_stopping || Instant::now() >= deadline {
+                return is_heard;
+            }
+            self.changed.wait_until(&mut state, deadline);
+        }
     }
 
     /// Takes note of the connection that we dialed, so that it can be cut.
@@ -175,16 +195,19 @@ impl Link {
         is_newest
     }
 
-    /// Lets the writer send what waits, and end.
+    /// Lets the writer send what waits, and end: at once if the link is not up.
     pub fn stop(&self) {
         self.state.lock().is_stopping = true;
         self.changed.notify_all();
-        self.outbox.finish();
+        if !self.outbox.finish() {
+            self.cut();
+        }
     }
 
-    /// Frees a writer that hangs on its connection.
+    /// Frees a thread that hangs on the connection that we dialed.
     pub fn cut(&self) {
-        if let Some(dialed) = self.state.lock().dialed.clone() {
+        let dialed = self.state.lock().dialed.clone();
+        if let Some(dialed) = dialed {
             let _ = dialed.shutdown(Shutdown::Both);
         }
     }
@@ -252,6 +275,42 @@ mod tests {
         let alternates =
             [FIRST, FIRST, SECOND, SECOND, FIRST].map(|run| link.heard(run, stream()).alternates);
         assert_eq!(alternates, [false, false, false, false, true]);
+    }
+
+    #[test]
+    fn a_neighbor_that_is_heard_is_dialed_soon_also_if_it_was_heard_before_the_wait() {
+        let link = link();
+        let soon = Duration::from_millis(1);
+        assert!(!link.pause_unless_heard(soon, link.times_heard(), Duration::ZERO));
+        let before = link.times_heard();
+        link.heard(FIRST, stream());
+        assert!(link.pause_unless_heard(Duration::MAX / 4, before, soon));
+        std::thread::scope(|scope| {
+            let before = link.times_heard();
+            let link = &link;
+            let dialer =
+                scope.spawn(move || link.pause_unless_heard(Duration::MAX / 4, before, soon));
+            link.heard(FIRST, stream());
+            assert!(dialer.join().expect("the dialer goes on"));
+        });
+    }
+
+    #[test]
+    fn a_stop_cuts_a_connection_that_is_not_up_and_leaves_one_that_is() {
+        for (is_up, reads) in [(false, Some(0)), (true, None)] {
+            let link = link();
+            let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+            let address = listener.local_addr().expect("bound");
+            let dialed = Arc::new(TcpStream::connect(address).expect("listening"));
+            link.set_dialed(Some(Arc::clone(&dialed)));
+            if is_up {
+                link.outbox.open();
+            }
+            link.stop();
+            dialed.set_nonblocking(true).expect("a socket");
+            let read = std::io::Read::read(&mut &*dialed, &mut [0]);
+            assert_eq!(read.ok(), reads);
+        }
     }
 
     #[test]

@@ -124,10 +124,10 @@ impl FloodThreads {
             link.stop();
         }
         let late = join_until(self.dials, deadline);
+        let lost: usize = self.flood.links.iter().map(|link| link.outbox.len()).sum();
         for link in &self.flood.links {
             link.cut();
         }
-        let lost: usize = self.flood.links.iter().map(|link| link.outbox.len()).sum();
         if lost > 0 {
             self.flood.log.event(
                 Level::Warn,

@@ -100,13 +100,15 @@ impl Outbox {
         drop(emptied);
     }
 
-    /// Lets the writer send what is here, then tells it [`Taken::Closed`].
-    pub fn finish(&self) {
+    /// Lets the writer send what is here, then tells it [`Taken::Closed`]. False if it was closed
+    /// before, so that there is nothing to send.
+    pub fn finish(&self) -> bool {
         let mut state = self.state.lock();
         if state.phase == Phase::Open {
             state.phase = Phase::Finishing;
         }
         self.changed.notify_all();
+        state.phase == Phase::Finishing
     }
 
     /// Adds records; of two of a client the newer stays. Dropped when closed.
@@ -259,6 +261,7 @@ mod tests {
         let outbox = Outbox::default();
         outbox.push([record("kiwi", 1)]);
         assert_eq!((outbox.len(), outbox.take(1, NOW)), (0, Taken::Closed));
+        assert!(!outbox.finish(), "nothing is to be sent");
         outbox.open();
         outbox.push([record("kiwi", 1)]);
         outbox.close();
@@ -270,7 +273,7 @@ mod tests {
         let outbox = Outbox::default();
         outbox.open();
         outbox.push([record("kiwi", 1)]);
-        outbox.finish();
+        assert!(outbox.finish());
         assert_eq!(outbox.take(1, NOW), Taken::Records(vec![record("kiwi", 1)]));
         assert_eq!(outbox.take(1, Duration::MAX / 4), Taken::Closed);
     }

@@ -163,8 +163,12 @@ impl Shared {
         }
         let ended =
             Reader { flood: &self.flood, id, sender }.run(stream, self.flood.settings.timeout);
+        if self.is_stopping.load(Ordering::SeqCst) {
+            // We end it ourselves: the other direction stays, for what is still to be sent.
+            return;
+        }
         let was_silent = ended.as_ref().is_err_and(|error| error.kind() == ErrorKind::TimedOut);
-        if link.lost(registered.number, was_silent) && !self.is_stopping.load(Ordering::SeqCst) {
+        if link.lost(registered.number, was_silent) {
             let reason = ended.err().map_or_else(|| "it closed".into(), |error| error.to_string());
             log.event(
                 Level::Warn,

@@ -115,9 +115,8 @@ impl Server {
             listening::bind(address)
                 .map_err(|error| ServerError::Listen { address: address.to_owned(), error })
         };
-        let is_dialed = config.neighbors_of(name).any(|neighbor| neighbor.link == LinkKind::Herd);
         let clients = bind(&server.listen)?;
-        let links = if is_dialed { Some(bind(&server.links)?) } else { None };
+        let links = if config.opens_links(server) { Some(bind(&server.links)?) } else { None };
         Ok(Self { name: name.clone(), clients, links })
     }
 

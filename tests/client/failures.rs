@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener};
 use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use herd::client::{Client, ClientError, MAX_OUTSTANDING};
@@ -44,6 +45,77 @@ fn a_server_that_takes_nothing_is_a_timeout() {
     let error = (0..MAX_OUTSTANDING).find_map(|_| client.send(&line).err()).unwrap();
     assert!(matches!(error, ClientError::WriteTimeout(SHORT)), "{error}");
     drop(release);
+}
+
+#[test]
+fn a_line_that_is_half_sent_is_not_ended_by_the_end_of_the_connection() {
+    let (release, held) = mpsc::channel::<()>();
+    let (address, read) = server(move |mut stream| {
+        held.recv().unwrap_err();
+        let mut sent = Vec::new();
+        stream.read_to_end(&mut sent).map(|_| sent)
+    });
+    let mut client = Client::connect(address, SHORT).unwrap();
+    let line = "x".repeat((1 << 20) - 1);
+    let error = (0..MAX_OUTSTANDING).find_map(|_| client.send(&line).err()).unwrap();
+    assert!(matches!(error, ClientError::WriteTimeout(_)), "{error}");
+    // Nor does another line go on where it stopped.
+    client.send("y").unwrap();
+    assert!(matches!(
+        client.receive().unwrap_err(),
+        ClientError::Io(_) | ClientError::ReadTimeout(_)
+    ));
+    drop(client);
+    drop(release);
+    // A server takes what stands before the end of the input as a line, and nothing else.
+    if let Ok(sent) = read.join().unwrap() {
+        panic!("an orderly end after {} bytes", sent.len());
+    }
+}
+
+#[test]
+fn a_sender_that_waits_for_room_is_freed_by_a_receiver_that_gave_up() {
+    let (address, _) = server(|mut stream| stream.read_to_end(&mut Vec::new()));
+    let (mut sender, mut receiver) = Client::connect(address, SHORT).unwrap().split();
+    let (done, sent) = mpsc::channel();
+    thread::spawn(move || done.send((0..=MAX_OUTSTANDING).try_for_each(|_| sender.send("x"))));
+    let error = receiver.receive().unwrap_err();
+    assert!(matches!(error, ClientError::ReadTimeout(_)), "{error}");
+    // The receiver is still there.
+    let sending = sent.recv_timeout(PATIENT).unwrap();
+    assert!(matches!(sending, Err(ClientError::Io(_))), "{sending:?}");
+    let error = receiver.receive().unwrap_err();
+    let all = MAX_OUTSTANDING;
+    assert!(
+        matches!(error, ClientError::EndedEarly { unanswered } if unanswered == all),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_server_that_refuses_updates_for_ever_does_not_keep_a_call_waiting() {
+    let (address, _) = server(|mut stream| while stream.write_all(b"? UPDATE a\n").is_ok() {});
+    let mut client = Client::connect(address, PATIENT).unwrap();
+    client.send("UPDATE a").unwrap();
+    let error = client.report("kiwi", "+1+1", Nanos(1)).unwrap_err();
+    assert!(matches!(&error, ClientError::Unexpected(line) if line == "? UPDATE a\n"), "{error}");
+}
+
+#[test]
+fn after_a_failure_nothing_passes_for_an_orderly_end() {
+    let mut client = cut_off(format!("{AT}{{"));
+    client.send("WHATSAT kiwi 1 1").unwrap();
+    assert!(matches!(client.receive().unwrap_err(), ClientError::CutShort(_)));
+    let error = client.receive().unwrap_err();
+    assert!(matches!(error, ClientError::EndedEarly { unanswered: 1 }), "{error}");
+
+    let (mut sender, mut receiver) = cut_off("nonsense\n").split();
+    sender.send("x").unwrap();
+    sender.finish().unwrap();
+    assert!(matches!(receiver.receive().unwrap_err(), ClientError::NotAReply(_)));
+    let error = receiver.receive().unwrap_err();
+    assert!(matches!(error, ClientError::EndedEarly { unanswered: 1 }), "{error}");
+    assert_eq!((receiver.asked(), receiver.answered()), (1, 0));
 }
 
 #[test]

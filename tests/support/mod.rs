@@ -1,21 +1,18 @@
 //! The herd binary as a server of its own, for tests.
 
-use std::io::{BufRead, BufReader};
+mod process;
+
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
-use std::thread;
-use std::time::Duration;
 
 use tempfile::TempDir;
 
-/// Longest wait for the line that says that a server is ready.
-const READY_LIMIT: Duration = Duration::from_secs(20);
+use process::Process;
 
 /// `herd serve`, running on a port of its own until it is dropped.
 pub(crate) struct Serve {
-    child: Child,
     pub(crate) addr: SocketAddr,
+    /// Dropped first: what is in the directory is its.
+    _process: Process,
     /// Conf file and log; removed at the end.
     _directory: TempDir,
 }
@@ -33,36 +30,8 @@ impl Serve {
             log.display()
         );
         std::fs::write(&path, text).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_herd"))
-            .args(["serve", name, "--conf"])
-            .arg(&path)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        let (send, ready) = mpsc::channel();
-        thread::spawn(move || {
-            for line in stdout.lines().map_while(Result::ok) {
-                let _ = send.send(line);
-            }
-        });
-        // Dropping it ends the process, also when what follows panics.
-        let mut serve = Self { child, addr: ([127, 0, 0, 1], 0).into(), _directory: directory };
-        let line = ready.recv_timeout(READY_LIMIT).unwrap_or_else(|error| {
-            panic!("`herd serve {name}` does not say that it is ready: {error}")
-        });
-        match line.split(' ').collect::<Vec<_>>()[..] {
-            ["ready", said, addr] if said == name => serve.addr = addr.parse().unwrap(),
-            _ => panic!("`herd serve {name}` said `{line}`"),
-        }
-        serve
-    }
-}
-
-impl Drop for Serve {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let process = Process::start(name, &path)
+            .unwrap_or_else(|code| panic!("`herd serve {name}` ended with {code:?}"));
+        Self { addr: process.addr, _process: process, _directory: directory }
     }
 }

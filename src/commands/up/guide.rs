@@ -4,7 +4,7 @@
 use std::env;
 use std::path::{self, Path};
 
-use herd::config::{LinkKind, Server};
+use herd::config::Server;
 
 use super::supervisor::Running;
 use crate::commands::table;
@@ -31,27 +31,31 @@ pub(super) fn table(servers: &[&Server], running: &[Running], log_dir: &Path) ->
 
 /// Names the servers that are other programs.
 pub(super) fn not_started(others: &[&Server]) -> String {
-    let name = |server: &&Server| {
-        let kind = match server.link {
-            LinkKind::Herd => "herd",
-            LinkKind::Plain => "plain",
-            LinkKind::OneShot => "one-shot",
-        };
-        format!("{} ({kind}, {})", server.name, server.listen)
-    };
+    let name = |server: &&Server| format!("{} ({}, {})", server.name, server.link, server.listen);
     let names: Vec<_> = others.iter().map(name).collect();
-    format!("Not started, since they are other programs: {}", names.join(", "))
+    format!("\nNot started, since they are other programs: {}", names.join(", "))
 }
 
 /// Three commands that work as printed.
-pub(super) fn commands(servers: &[&Server], program: &Path, conf: &Path) -> String {
+pub(super) fn commands<'a>(
+    servers: &[&'a Server],
+    running: &'a [Running],
+    program: &Path,
+    conf: &Path,
+) -> String {
     let here = env::current_dir().unwrap_or_default();
     let mut send = format!("{} send", quoted(&shown_program(program, &here)));
     if conf != Path::new(DEFAULT_CONF) {
         send = format!("{send} --conf {}", quoted(&conf.display().to_string()));
     }
-    let names: Vec<_> = servers.iter().map(|server| server.name.as_str()).collect();
-    try_out(&send, &names).join("\n")
+    // A port that the system picked is not in the conf.
+    let target = |(server, running): (&&'a Server, &'a Running)| match server.listen.ends_with(":0")
+    {
+        true => running.address.as_str(),
+        false => server.name.as_str(),
+    };
+    let targets: Vec<_> = servers.iter().zip(running).map(target).collect();
+    try_out(&send, &targets).join("\n")
 }
 
 /// A report through the first server, a question to the last, and both in one go through one between.
@@ -62,13 +66,13 @@ fn try_out(send: &str, names: &[&str]) -> Vec<String> {
     };
     let between = names[names.len() / 2];
     vec![
-        "Try:".to_string(),
+        "\nTry:".to_string(),
         format!(r#"  {send} {first} "IAMAT kiwi.cs.ucla.edu +34.068930-118.445127 $(date +%s)""#),
         format!(r#"  {send} {last} "WHATSAT kiwi.cs.ucla.edu 10 5""#),
         format!(
             r#"  printf 'IAMAT duck +33.8708-117.9294 %s\nWHATSAT duck 5 2\n' "$(date +%s)" | {send} {between}"#
         ),
-        "Ctrl-C stops the herd.".to_string(),
+        "\nCtrl-C stops the herd.".to_string(),
     ]
 }
 

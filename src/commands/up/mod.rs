@@ -81,10 +81,13 @@ fn supervise(
         config.servers.iter().partition(|server| server.link == LinkKind::Herd);
     let conf = config.path.display();
     if ours.is_empty() {
-        let why = format!("{conf} declares no server that is a herd server: nothing to start");
-        return Err(CommandError::Usage(why));
+        let why = format!(
+            "{conf}: all servers are other programs (plain or one-shot), so there is nothing to \
+             start; add one without `link`"
+        );
+        return Err(CommandError::Conf(why));
     }
-    ports::check(&ours, &config.path).map_err(CommandError::CannotListen)?;
+    ports::check(&ours, config).map_err(CommandError::CannotListen)?;
 
     let mut supervisor = Supervisor::new(&ours, serve, screen, events, heard);
     match supervisor.start(READY_LIMIT) {
@@ -102,7 +105,7 @@ fn supervise(
     if !others.is_empty() {
         screen.out(&guide::not_started(&others));
     }
-    screen.out(&guide::commands(&ours, program, &config.path));
+    screen.out(&guide::commands(&ours, &supervisor.running(), program, &config.path));
     supervisor.keep_running();
     supervisor.stop();
     Ok(Exit::Ok)

@@ -3,11 +3,11 @@
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 use herd::protocol::ServerName;
+use herd::threads;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::Event;
@@ -169,8 +169,8 @@ fn listen(
         // Nobody is left to be told when the supervisor is gone.
         let _ = tell.send(Event::Server(run, Heard::Silence));
     };
-    thread::Builder::new().name(format!("out-{name}")).spawn(read_out)?;
-    thread::Builder::new().name(format!("err-{name}")).spawn(read_err)?;
+    threads::spawn("out", name.as_str(), read_out)?;
+    threads::spawn("err", name.as_str(), read_err)?;
     Ok(())
 }
 
@@ -184,7 +184,9 @@ fn each_line(input: impl Read, on_line: impl Fn(String) -> bool) {
             Ok(1..) => {}
             _ => return,
         }
-        if !on_line(String::from_utf8_lossy(line.trim_ascii_end()).into_owned()) {
+        // Whose line it is, the supervisor says itself.
+        let said = line.strip_prefix(b"herd: ").unwrap_or(&line);
+        if !on_line(String::from_utf8_lossy(said.trim_ascii_end()).into_owned()) {
             return;
         }
     }

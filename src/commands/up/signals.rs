@@ -1,9 +1,10 @@
 //! Signals as events.
 
 use std::io;
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 
 use crossbeam_channel::Sender;
+use herd::threads;
 use signal_hook::consts::SIGCHLD;
 use signal_hook::iterator::{Handle, Signals};
 
@@ -20,7 +21,7 @@ pub(super) struct Watch {
 pub(super) fn watch(stopping: &[i32], events: Sender<Event>) -> io::Result<Watch> {
     let mut signals = Signals::new(stopping.iter().chain(&[SIGCHLD]))?;
     let handle = signals.handle();
-    let thread = thread::Builder::new().name("signals".into()).spawn(move || {
+    let thread = threads::spawn("signals", "", move || {
         for signal in signals.forever() {
             let event = if signal == SIGCHLD { Event::ChildEnded } else { Event::Stop };
             if events.send(event).is_err() {

@@ -139,8 +139,10 @@ impl<'a> Supervisor<'a> {
         if self.alive() == 0 {
             return;
         }
-        let count = self.alive();
-        self.screen.err(&format!("Stopping {count} servers; Ctrl-C again kills them."));
+        self.screen.err(&match self.alive() {
+            1 => "Stopping 1 server; Ctrl-C again kills it.".to_string(),
+            count => format!("Stopping {count} servers; Ctrl-C again kills them."),
+        });
         self.processes().for_each(|process| process.terminate());
         let mut deadline = Instant::now() + STOP_LIMIT;
         let mut is_killed = false;
@@ -152,7 +154,10 @@ impl<'a> Supervisor<'a> {
                     self.screen.err(&describe(self.slots[death.server].name, &death));
                 }
                 Happened::Deadline if is_killed => break,
-                Happened::Stop | Happened::Deadline => {
+                happened @ (Happened::Stop | Happened::Deadline) => {
+                    if matches!(happened, Happened::Deadline) {
+                        self.screen.err(&format!("Some have not ended within {STOP_LIMIT:?}."));
+                    }
                     is_killed = true;
                     deadline = Instant::now() + KILL_LIMIT;
                     self.kill_all();
@@ -258,8 +263,13 @@ impl<'a> Supervisor<'a> {
     }
 
     fn did_not_start(&self, death: &Death) -> CommandError {
-        let why = describe(self.slots[death.server].name, death);
+        let how = describe(self.slots[death.server].name, death);
+        let why = match &death.last_line {
+            Some(line) => format!("{how}: {line}"),
+            None => how,
+        };
         match death.status.code() {
+            Some(code) if code == Exit::Conf as i32 => CommandError::Conf(why),
             Some(code) if code == Exit::CannotListen as i32 => CommandError::CannotListen(why),
             _ => CommandError::RunTime(why),
         }
@@ -289,18 +299,10 @@ impl Slot<'_> {
     }
 }
 
-/// `Alford (pid 4711) exited with code 4 before it was ready: cannot write to logs`
+/// `Alford (pid 4711) exited with code 4 before it was ready`
 fn describe(name: &ServerName, death: &Death) -> String {
-    let how = how(death.status);
-    let mut text = format!("{name} (pid {}) {how}", death.pid);
-    if !death.was_ready {
-        text.push_str(" before it was ready");
-        if let Some(line) = &death.last_line {
-            text.push_str(": ");
-            text.push_str(line);
-        }
-    }
-    text
+    let when = if death.was_ready { "" } else { " before it was ready" };
+    format!("{name} (pid {}) {}{when}", death.pid, how(death.status))
 }
 
 fn how(status: ExitStatus) -> String {

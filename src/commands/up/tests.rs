@@ -109,7 +109,9 @@ fn is_gone(pid: &Pid) -> bool {
 fn a_herd_is_shown_when_it_is_ready_and_ends_when_told_to() {
     let up = up(TWO, |_| GOOD.to_string());
     let pids = up.pids(&["A", "B"]);
-    up.line_with("send --conf ");
+    let first = up.line_with("send --conf ");
+    // The conf says port 0.
+    assert!(first.contains(" 127.0.0.1:1 \"IAMAT"), "{first}");
     assert!(!pids.iter().any(is_gone));
     up.stop();
     up.line_with("Stopping 2 servers");
@@ -139,7 +141,7 @@ fn a_server_that_exits_before_it_is_ready_ends_all_with_its_last_words() {
     let up = up(TWO, |name| match name {
         "A" => "echo $$ >&2; exec cat".to_string(),
         // Not before A runs.
-        _ => "echo one >&2; echo two >&2; exit 7".to_string(),
+        _ => "echo herd: one >&2; echo herd: two >&2; exit 7".to_string(),
     });
     let pid = pid_in(&up.line_with("A: "), "A: ");
     let error = up.end().unwrap_err();
@@ -151,9 +153,19 @@ fn a_server_that_exits_before_it_is_ready_ends_all_with_its_last_words() {
 }
 
 #[test]
-fn a_server_that_finds_its_port_taken_meanwhile_is_the_same_to_us_as_a_port_found_taken() {
-    let up = up(TWO, |_| "exit 3".to_string());
-    assert_eq!(up.end().unwrap_err().exit(), Exit::CannotListen);
+fn a_server_that_finds_its_port_taken_or_the_conf_wrong_ends_all_with_its_exit_code() {
+    for exit in [Exit::Conf, Exit::CannotListen, Exit::RunTime] {
+        let up = up(TWO, move |_| format!("exit {}", exit as i32));
+        assert_eq!(up.end().unwrap_err().exit(), exit);
+    }
+}
+
+#[test]
+fn a_herd_of_other_programs_only_is_a_wrong_conf() {
+    let plain = "[[server]]\nname = \"P\"\nlisten = \"127.0.0.1:9\"\nlink = \"plain\"\n";
+    let error = up(plain, |_| unreachable!("nothing is started")).end().unwrap_err();
+    assert_eq!(error.exit(), Exit::Conf);
+    assert!(error.to_string().contains("nothing to start"), "{error}");
 }
 
 #[test]
@@ -177,7 +189,9 @@ fn being_told_to_stop_twice_kills_servers_that_do_not_listen() {
     up.stop();
     up.line_with("Stopping 2 servers");
     up.stop();
-    up.line_with("Killing A");
+    // And not because they took too long.
+    let next = up.lines.recv_timeout(PATIENCE).unwrap();
+    assert!(next.starts_with("Killing A"), "{next}");
     up.line_with("Killing B");
     assert_eq!(up.end().unwrap(), Exit::Ok);
     assert!(pids.iter().all(is_gone));
@@ -208,7 +222,8 @@ fn what_a_server_prints_is_passed_on_with_its_name() {
 
 #[test]
 fn a_server_whose_child_keeps_its_pipes_open_is_still_seen_to_die() {
-    let script = "sleep 100 & echo $! >&2; echo ready $1 127.0.0.1:1; wait";
+    // Both lines on one pipe, so that they come in this order.
+    let script = "sleep 100 & echo $!; echo ready $1 127.0.0.1:1; wait";
     let one = "[[server]]\nname = \"A\"\nlisten = \"127.0.0.1:0\"\n";
     let up = up(one, move |_| script.to_string());
     let sleeper = pid_in(&up.line_with("A: "), "A: ");
