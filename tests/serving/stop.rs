@@ -10,7 +10,7 @@ use crate::talk::{Talk, eventually};
 #[track_caller]
 fn ends_well(server: &mut Served) {
     assert_eq!(server.wait().code(), Some(0), "{}", server.stderr());
-    assert!(server.log().ends_with(" stopped\n"), "{}", server.log());
+    assert!(server.log().contains(" server Ball stopped\n"), "{}", server.log());
     assert_eq!(server.stderr(), "");
 }
 
