@@ -189,6 +189,67 @@ mod tests {
         assert_eq!(ask("+34.068930-118.445127", 50.0, 0)["status"], "ZERO_RESULTS");
     }
 
+    /// Kilometers by the haversine: another way to a distance than that of the index.
+    fn great_circle_km(a: &Coordinates, b: &Coordinates) -> f64 {
+        let north = (b.latitude - a.latitude).to_radians() / 2.0;
+        let east = (b.longitude - a.longitude).to_radians() / 2.0;
+        let parallels = a.latitude.to_radians().cos() * b.latitude.to_radians().cos();
+        let haversine = north.sin().powi(2) + parallels * east.sin().powi(2);
+        2.0 * 6371.0088 * haversine.sqrt().min(1.0).asin()
+    }
+
+    #[test]
+    fn the_places_found_are_those_that_measuring_every_place_finds() {
+        // Closer to the radius than this (10 mm), rounding may decide.
+        const MARGIN_KM: f64 = 1e-5;
+        let places = Gazetteer::new().places;
+        let all: Vec<Coordinates> = (places.columns.locations().iter())
+            .map(|&(latitude, longitude)| Coordinates {
+                latitude: f64::from(latitude) / UNITS,
+                longitude: f64::from(longitude) / UNITS,
+            })
+            .collect();
+        let mut random = fastrand::Rng::with_seed(34_068_930);
+        let mut centers: Vec<Coordinates> =
+            [(90.0, 0.0), (-90.0, 17.0), (0.0, 180.0), (-17.0, -180.0)]
+                .map(|(latitude, longitude)| Coordinates { latitude, longitude })
+                .into();
+        // By the places themselves, and from there into the sea, over the poles and the date line.
+        let beyond = all.iter().filter(|place| place.longitude.abs() > 179.0).copied();
+        centers.extend(beyond.take(6));
+        centers.extend((0..40).map(|_| all[random.usize(..all.len())]));
+        let mut some_found = 0;
+        for (number, center) in centers.into_iter().enumerate() {
+            let apart = |random: &mut fastrand::Rng| (random.f64() - 0.5) * 0.6;
+            let center = match number % 3 {
+                0 => center,
+                _ => Coordinates {
+                    latitude: (center.latitude + apart(&mut random)).clamp(-90.0, 90.0),
+                    longitude: (center.longitude + apart(&mut random) + 540.0).rem_euclid(360.0)
+                        - 180.0,
+                },
+            };
+            let distances: Vec<f64> =
+                all.iter().map(|place| great_circle_km(&center, place)).collect();
+            for (radius, bound) in [(0.0, 20), (50.0, 20), (random.f64() * 50.0, random.u8(1..=20))]
+            {
+                let found = places.nearest.find(&center, Kilometers(radius), bound);
+                let mut expected: Vec<f64> =
+                    distances.iter().copied().filter(|km| *km <= radius + MARGIN_KM).collect();
+                expected.sort_unstable_by(f64::total_cmp);
+                let surely = expected.iter().filter(|km| **km <= radius - MARGIN_KM).count();
+                let bound = usize::from(bound);
+                assert!((surely.min(bound)..=expected.len().min(bound)).contains(&found.len()));
+                for (rank, &place) in found.iter().enumerate() {
+                    assert!((distances[place] - expected[rank]).abs() <= MARGIN_KM, "{center:?}");
+                    assert!(!found[..rank].contains(&place), "{center:?}");
+                }
+                some_found += usize::from(!found.is_empty());
+            }
+        }
+        assert!(some_found > 60, "the centers are worth something: {some_found}");
+    }
+
     #[test]
     fn results_are_at_most_the_bound_and_a_larger_bound_only_adds() {
         let all = ask("+51.5-0.1", 10.0, 20);

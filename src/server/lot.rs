@@ -287,3 +287,64 @@ impl Door {
 pub fn log_closed(shared: &Shared, peer: &str, reason: &str) {
     shared.log.event(Level::Info, format_args!("connection {peer} closed: {reason}"));
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::path::Path;
+
+    use super::super::Server;
+    use super::super::open::Open;
+    use super::super::session::Session;
+    use super::*;
+    use crate::config::Config;
+    use crate::protocol::ServerName;
+
+    /// A connection and its client.
+    fn connected(count: &Arc<AtomicUsize>) -> (Box<Connection>, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let (stream, peer) = listener.accept().unwrap();
+        let open = Open::count([Arc::clone(count)]);
+        (Box::new(Connection::new(stream, Session::new(peer), open).unwrap()), client)
+    }
+
+    #[test]
+    fn a_panic_costs_one_connection_and_neither_the_worker_nor_the_lot() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = format!(
+            "[[server]]\nname = \"Ball\"\nlisten = \"127.0.0.1:0\"\n[log]\ndir = '{}'\n",
+            dir.path().display()
+        );
+        let config = Config::parse(Path::new("herd.toml"), &text).unwrap();
+        let name = ServerName::parse(b"Ball").unwrap();
+        let server = Server::bind(&config, &name).unwrap().start(&config).unwrap();
+        let shared = &server.shared;
+
+        let (mut lot, door) = Lot::new(0, shared.limits.max_line).unwrap();
+        let (lost, mut lost_client) = connected(&door.open);
+        let (kept, mut kept_client) = connected(&door.open);
+        let lost = lot.insert(shared, lost).unwrap();
+        let kept = lot.insert(shared, kept).unwrap();
+        assert!(lot.guarded(shared, lost, |_, _| panic!("meant")).is_none());
+        assert_eq!(lost_client.read(&mut [0]).unwrap(), 0);
+        assert_eq!(door.open.load(Ordering::SeqCst), 1);
+
+        kept_client.write_all(b"x\n").unwrap();
+        let mut ready = Vec::new();
+        while ready != [kept] {
+            lot.waiting.wait(Duration::from_secs(20), &mut ready).unwrap();
+        }
+        assert!(lot.serve(shared, kept).is_none());
+        let mut reply = [0; 4];
+        kept_client.read_exact(&mut reply).unwrap();
+        assert_eq!(&reply, b"? x\n");
+
+        drop(lot);
+        server.stop();
+        let log = std::fs::read_to_string(dir.path().join("Ball.log")).unwrap();
+        assert_eq!(log.matches("closed: lost to a defect of this server").count(), 1, "{log}");
+    }
+}

@@ -65,7 +65,7 @@ impl Pool {
     }
 
     /// Ends the conversations, and blocks until all have ended. After `within` those that are left
-    /// are cut; a call of the provider that has not come back after [`CUT_WITHIN`] more is left.
+    /// are cut; a call of the provider that has not come back soon after that is left.
     pub fn stop(&self, within: Duration) {
         let deadline = Instant::now() + within;
         // The threads of pinned connections look by themselves.

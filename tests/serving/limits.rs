@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::embedded::{Embedded, MODES};
+use crate::embedded::{Embedded, MODES, in_each_mode};
 use crate::places_service::{Gate, NOTHING, PlacesService, ok};
 use crate::served::Served;
 use crate::talk::{LIMIT, Talk, eventually};
@@ -54,7 +54,7 @@ fn over_max_connections_a_client_is_told_so_whatever_it_has_sent() {
 
 #[test]
 fn a_client_that_went_over_a_limit_leaves_its_place_to_others() {
-    for mode in MODES {
+    in_each_mode(|mode| {
         let limits = "[limits]\ncommands_per_connection = 2\nmax_line = \"512B\"\n";
         let server = Embedded::start(&(mode.pool("max_connections = 1") + limits));
         for overdone in ["x\n".repeat(1000), "x".repeat(2000)] {
@@ -64,12 +64,12 @@ fn a_client_that_went_over_a_limit_leaves_its_place_to_others() {
             assert!(talk.rest().starts_with("? x"), "{mode:?}");
             drop(admitted(server.address));
         }
-    }
+    });
 }
 
 #[test]
 fn a_connection_without_a_command_is_closed_after_the_idle_timeout_and_no_other() {
-    for mode in MODES {
+    in_each_mode(|mode| {
         let server = Embedded::start(&mode.pool("idle_timeout = \"3s\""));
         let address = server.address;
         let idle = thread::spawn(move || {
@@ -84,12 +84,12 @@ fn a_connection_without_a_command_is_closed_after_the_idle_timeout_and_no_other(
         }
         active.report("a");
         assert!(idle.join().unwrap() >= Duration::from_secs(3), "{mode:?}");
-    }
+    });
 }
 
 #[test]
 fn a_line_that_comes_byte_by_byte_is_not_waited_for_beyond_the_line_timeout() {
-    for mode in MODES {
+    in_each_mode(|mode| {
         let server = Embedded::start(&(mode.pool("") + "[limits]\nline_timeout = \"500ms\"\n"));
         let mut drip = Talk::to(server.address);
         drip.report("a");
@@ -101,7 +101,7 @@ fn a_line_that_comes_byte_by_byte_is_not_waited_for_beyond_the_line_timeout() {
             other.report("b");
             thread::sleep(Duration::from_millis(20));
         }
-    }
+    });
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn a_line_that_stood_behind_slow_places_has_its_whole_time() {
 
 #[test]
 fn a_client_that_takes_no_replies_costs_bounded_memory_and_is_closed() {
-    for mode in MODES {
+    in_each_mode(|mode| {
         let limits = "[limits]\nwrite_timeout = \"4s\"\n";
         let server = Served::start(&(mode.pool("") + limits), "traffic = false");
         let mut other = Talk::to(server.address);
@@ -162,7 +162,7 @@ fn a_client_that_takes_no_replies_costs_bounded_memory_and_is_closed() {
             other.report("a");
             server.log().matches(": took no replies").count() == silent.len()
         });
-    }
+    });
 }
 
 #[test]

@@ -72,23 +72,13 @@ fn a_client_that_reads_at_last_gets_every_reply_in_order() {
         let lines: String = (0..2000).map(|number| format!("{number} {:0500}\n", 0)).collect();
         let sent = talk.pump(lines.as_bytes());
         talk.end();
-        let replies = talk.rest();
-        // The last line may have been cut by the end.
-        let mut expected = lines.lines().cycle();
-        let whole: Vec<_> = replies.lines().collect();
-        for reply in &whole[..whole.len() - 1] {
-            assert_eq!(reply.strip_prefix("? "), expected.next());
-        }
-        assert_eq!(
-            replies.replace("? ", "").trim_end().len(),
-            sent - usize::from(ends(sent, &lines))
-        );
+        // The end of what the server took may have cut the last line, which is a line all the same.
+        let sent: Vec<u8> = lines.bytes().cycle().take(sent).collect();
+        let sent = String::from_utf8(sent).unwrap();
+        let expected: String = sent.lines().map(|line| format!("? {line}\n")).collect();
+        // Not assert_eq!, which would print megabytes.
+        assert!(talk.rest() == expected);
     });
-}
-
-/// True if so many bytes of the repeated lines end with LF.
-fn ends(sent: usize, lines: &str) -> bool {
-    lines.as_bytes()[(sent - 1) % lines.len()] == b'\n'
 }
 
 #[test]

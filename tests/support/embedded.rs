@@ -39,6 +39,17 @@ impl Mode {
     }
 }
 
+/// Runs a test that mostly waits in both modes at the same time.
+#[track_caller]
+pub(crate) fn in_each_mode(test: impl Fn(Mode) + Sync) {
+    let test = &test;
+    std::thread::scope(|scope| {
+        for mode in MODES {
+            scope.spawn(move || test(mode));
+        }
+    });
+}
+
 /// A conf of one server without neighbors that logs to this directory. `conf` holds the sections
 /// but `[log]`, of which it holds the further keys, in `log`.
 pub(crate) fn conf(directory: &Path, conf: &str, log: &str) -> String {
