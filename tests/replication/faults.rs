@@ -1,12 +1,14 @@
 //! Servers that are killed, frozen, started again, started late and stopped: nothing is lost but
 //! what a kill may cost.
 
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
 use crate::load::{Answer, Walkers, newest, shared_clients, times_load};
-use crate::servers::{Herd, Plan, Server, eventually};
+use crate::ports;
+use crate::servers::{Plan, Server, eventually};
 use crate::shapes::TRIANGLE;
 
 /// "Within about a second", as the contract has it, on a machine that is busy with other tests.
@@ -127,7 +129,7 @@ fn a_server_that_comes_up_late_gets_all_that_was_reported_before() {
 #[test]
 fn what_a_server_answered_is_with_its_neighbors_when_it_is_told_to_stop_under_load() {
     let mut herd = Plan::new(&[("A", "B"), ("A", "C")]).start();
-    await_links(&herd);
+    herd.await_links();
     let mut walkers = Walkers::new();
     for number in 0..4 {
         walkers.pipeline_new(herd["A"].addr, &format!("walker{number}-"));
@@ -145,7 +147,7 @@ fn what_a_server_answered_is_with_its_neighbors_when_it_is_told_to_stop_under_lo
 fn a_stop_waits_for_a_neighbor_that_is_slow_to_take_what_was_answered() {
     // So long that the link stays up however slow the machine is.
     let mut herd = Plan::new(&[("A", "B")]).conf("[links]\ntimeout = \"60s\"").start();
-    await_links(&herd);
+    herd.await_links();
     herd["B"].signal(Signal::STOP);
     // More than the sockets between the two hold, of clients with long names.
     let prefix = "x".repeat(240);
@@ -161,14 +163,25 @@ fn a_stop_waits_for_a_neighbor_that_is_slow_to_take_what_was_answered() {
     hold_in_the_end(&herd["B"], &clients);
 }
 
-/// Waits until every link is up, both ways.
-#[track_caller]
-fn await_links(herd: &Herd) {
-    for server in herd.servers() {
-        let client = format!("hello-from-{}", server.name);
-        server.report(&client, "+1-2", "3");
-        herd.agree_on(&client, |_| true);
-    }
+#[test]
+fn neighbors_that_accept_and_never_answer_hold_no_client_up() {
+    let deaf = ports::listener();
+    let mut herd = Plan::new(&[("A", "Hung"), ("A", "Deaf"), ("A", "B")])
+        .other("Deaf", "plain", deaf.local_addr().unwrap())
+        .without("Hung")
+        .conf("[links]\ntimeout = \"2s\"")
+        .start();
+    // The kernel completes connections to both, and nobody takes them.
+    let _hung = TcpListener::bind(herd["Hung"].links).unwrap();
+    herd["A"].logs(1, &["link Deaf up: "]);
+    // More than the sockets to the deaf one hold.
+    let mut walkers = Walkers::new();
+    walkers.pipeline_new(herd["A"].addr, &"x".repeat(240));
+    walkers.more(30_000);
+    let clients: Vec<_> = walkers.stop().iter().map(Answer::client).collect();
+    hold_in_the_end(&herd["B"], &clients);
+    herd["A"].logs(1, &["link Deaf down: "]);
+    assert!(herd.terminate("A").success());
 }
 
 /// Waits until a server has read what is on its way to it, which all of these clients are.

@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "../support/neighbor.rs"]
+mod neighbor;
 #[path = "../support/ports.rs"]
 mod ports;
 #[path = "../support/process.rs"]
@@ -13,6 +15,9 @@ mod process;
 mod servers;
 
 mod faults;
+mod handshake;
 mod load;
+mod one_shot;
+mod plain;
 mod shapes;
 mod under_load;

@@ -54,3 +54,19 @@ fn a_report_to_each_server_of_a_full_mesh_is_seen_on_all() {
 fn a_neighbor_that_is_listed_on_one_side_only_hears_and_is_heard() {
     check(&Plan::new(&[("A", "B")]).listed_on_one_side());
 }
+
+#[test]
+fn an_update_goes_round_a_triangle_no_more_than_once_a_link() {
+    let mut herd = Plan::new(TRIANGLE).conf("[links]\ntimeout = \"60s\"").start();
+    herd.await_links();
+    herd["A"].report("kiwi", "+1-2", "3");
+    herd.agree_on("kiwi", |_| true);
+    for name in ["A", "B", "C"] {
+        assert!(herd.terminate(name).success());
+    }
+    // Six ways, each of which may carry it live and, when the link has only just come up, among
+    // all records too.
+    let sent: usize =
+        herd.servers().iter().map(|server| server.logged(&[" to ", " UPDATE kiwi "])).sum();
+    assert!((2..=12).contains(&sent), "{sent}");
+}

@@ -50,6 +50,7 @@ pub(crate) struct Server {
     pub(crate) addr: SocketAddr,
     /// Where neighbors dial.
     pub(crate) links: SocketAddr,
+    neighbors: Vec<String>,
     process: Option<Process>,
     conf: PathBuf,
     log: PathBuf,
@@ -127,7 +128,13 @@ impl Plan {
             let held = [ports::listener(), ports::listener()];
             let [addr, links] =
                 held.each_ref().map(|port: &TcpListener| port.local_addr().unwrap());
+            let neighbor = |(a, b): &(String, String)| match name {
+                name if a == name => Some(b.clone()),
+                name if b == name => Some(a.clone()),
+                _ => None,
+            };
             let server = Server {
+                neighbors: self.edges.iter().filter_map(neighbor).collect(),
                 name: name.clone(),
                 addr,
                 links,
@@ -227,6 +234,20 @@ impl Herd {
             ended.is_some()
         });
         ended.unwrap()
+    }
+
+    /// Waits until every link between servers that run has come up, both ways.
+    #[track_caller]
+    pub(crate) fn await_links(&self) {
+        for server in self.running() {
+            for neighbor in server.neighbors.iter().filter(|name| self.runs(name)) {
+                server.logs(1, &[&format!("link {neighbor} up: ")]);
+            }
+        }
+    }
+
+    fn runs(&self, name: &str) -> bool {
+        self.running().any(|server| server.name == name)
     }
 
     /// The AT line of a client once all servers that run say the same of it, and it is as wanted.
