@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use ::log::Level;
 
+use super::back_off::{self, BackOff};
 use super::handshake::{BEAT, Hello, Instance, MAX_HELLO_BYTES};
-use super::link::{Link, Standing};
+use super::link::{Link, Neighbor, Standing};
 use super::outbox::Taken;
 use super::{Flood, NeighborId};
 use crate::config::LinkKind;
@@ -17,10 +18,6 @@ use crate::protocol::reply::write_update;
 use crate::records::{Record, SHARDS};
 use crate::threads;
 
-/// First wait between two dials; doubles up to the last.
-const FIRST_BACK_OFF: Duration = Duration::from_millis(50);
-/// Longest wait between two dials: a neighbor that comes back is heard within a second or so.
-const LAST_BACK_OFF: Duration = Duration::from_secs(1);
 /// Longest wait for a connection: short, so that after a cut a new attempt is soon under way.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Longest wait for the answer to our HELLO.
@@ -51,14 +48,14 @@ pub fn run(flood: &Arc<Flood>, id: NeighborId) {
         if let Err(error) = was_greeted
             && !link.is_stopping()
         {
-            back_off.note(&dialer, &error);
+            back_off.note(&link.neighbor, &error, &flood.log);
         }
         // Others than herd servers have no HELLO that would show them sound: time does.
-        if link.neighbor.kind != LinkKind::Herd && begun.elapsed() > LAST_BACK_OFF {
+        if link.neighbor.kind != LinkKind::Herd && begun.elapsed() > back_off::LAST {
             back_off.reset();
         }
-        if link.pause_unless_heard(back_off.next_wait(), times_heard, FIRST_BACK_OFF) {
-            back_off.wait = None;
+        if link.pause_unless_heard(back_off.next_wait(), times_heard, back_off::FIRST) {
+            back_off.hurry();
         }
     }
 }
@@ -93,7 +90,7 @@ impl Dialer<'_> {
                 }
                 Standing::NotHeard => {
                     is_open(&greeted.stream)?;
-                    (&*greeted.stream).write_all(BEAT)?;
+                    self.write(&greeted.stream, BEAT)?;
                 }
                 Standing::Up => {
                     self.link.outbox.open();
@@ -105,7 +102,7 @@ impl Dialer<'_> {
                             |records| self.send(&greeted.stream, records),
                             || {
                                 is_open(&greeted.stream)?;
-                                (&*greeted.stream).write_all(BEAT)
+                                self.write(&greeted.stream, BEAT)
                             },
                         );
                         self.log_down(&ended);
@@ -237,15 +234,25 @@ impl Dialer<'_> {
         beat_every(self.flood.settings.timeout)
     }
 
-    fn send(&self, mut stream: &TcpStream, records: &[Record]) -> io::Result<()> {
+    fn send(&self, stream: &TcpStream, records: &[Record]) -> io::Result<()> {
         let mut lines = Vec::with_capacity(records.len() * 160);
         for record in records {
             write_update(&record.fields(), self.flood.me.name.as_bytes(), &mut lines);
         }
-        stream.write_all(&lines)?;
+        self.write(stream, &lines)?;
         self.link.count_sent(records.len());
         self.flood.log_updates("to", &self.link.neighbor.name, &lines);
         Ok(())
+    }
+
+    fn write(&self, mut stream: &TcpStream, bytes: &[u8]) -> io::Result<()> {
+        stream.write_all(bytes).map_err(|error| {
+            if error.kind() != ErrorKind::WouldBlock {
+                return error;
+            }
+            let timeout = humantime::format_duration(self.flood.settings.timeout);
+            io::Error::new(ErrorKind::TimedOut, format!("it took nothing for {timeout}"))
+        })
     }
 
     /// Tries each address of the neighbor. Both timeouts are set.
@@ -268,67 +275,18 @@ impl Dialer<'_> {
     }
 
     fn log_up(&self) {
-        let Neighborhood { name, address } = self.neighborhood();
+        let Neighbor { name, address, .. } = &self.link.neighbor;
         self.flood.log.event(Level::Info, format_args!("link {name} up: {address}"));
     }
 
     fn log_down(&self, ended: &io::Result<()>) {
-        let Neighborhood { name, .. } = self.neighborhood();
+        let name = &self.link.neighbor.name;
         let reason = match ended {
             Err(error) => error.to_string(),
             Ok(()) if self.link.is_stopping() => "this server stops".into(),
             Ok(()) => "its side closed".into(),
         };
         self.flood.log.event(Level::Warn, format_args!("link {name} down: {reason}"));
-    }
-
-    fn neighborhood(&self) -> Neighborhood<'_> {
-        let neighbor = &self.link.neighbor;
-        Neighborhood { name: neighbor.name.as_str(), address: &neighbor.address }
-    }
-}
-
-struct Neighborhood<'a> {
-    name: &'a str,
-    address: &'a str,
-}
-
-/// Waits between dials, and says in the log why the last one failed, but the same reason once a
-/// minute only.
-#[derive(Default)]
-struct BackOff {
-    wait: Option<Duration>,
-    said: Option<(String, Instant)>,
-}
-
-impl BackOff {
-    /// The neighbor answered as it should.
-    fn reset(&mut self) {
-        self.wait = None;
-        self.said = None;
-    }
-
-    /// The next wait: 50 ms doubling to 1 s, each cut by up to a half at random, so that servers
-    /// that went down together do not dial in step.
-    fn next_wait(&mut self) -> Duration {
-        let wait = self.wait.map_or(FIRST_BACK_OFF, |wait| (wait * 2).min(LAST_BACK_OFF));
-        self.wait = Some(wait);
-        wait.mul_f64(0.5 + fastrand::f64() / 2.0)
-    }
-
-    fn note(&mut self, dialer: &Dialer<'_>, error: &io::Error) {
-        let reason = error.to_string();
-        let is_repeated = self.said.as_ref().is_some_and(|(said, when)| {
-            *said == reason && when.elapsed() < Duration::from_secs(60)
-        });
-        if !is_repeated {
-            let Neighborhood { name, address } = dialer.neighborhood();
-            dialer
-                .flood
-                .log
-                .event(Level::Warn, format_args!("link {name}: {address}: {reason}; redialing"));
-            self.said = Some((reason, Instant::now()));
-        }
     }
 }
 

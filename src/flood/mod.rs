@@ -5,6 +5,7 @@
 //! the neighbor. What neighbors say comes in on connections that they dialed: [`peer`]. A thread
 //! that reads from a neighbor never writes to one, so no cycle of servers can wait for itself.
 
+pub mod back_off;
 pub mod dial;
 pub mod flooder;
 pub mod handshake;

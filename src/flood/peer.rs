@@ -145,14 +145,15 @@ impl Shared {
     /// One accepted connection, from its HELLO to its end.
     fn serve(&self, stream: &Arc<TcpStream>, address: SocketAddr, sender: &FloodSender) {
         let log = &self.flood.log;
-        let (id, hello) = match self.greet(stream, address) {
-            Ok(greeted) => greeted,
+        let (id, hello) = match self.hear_hello(stream, address) {
+            Ok(heard) => heard,
             Err(error) => {
                 log.event(Level::Warn, format_args!("links: {address} refused: {error}"));
                 return;
             }
         };
         let link = &self.flood.links[id.0];
+        // Before the answer: a neighbor that has it may dial again, and the later one counts.
         let registered = link.heard(hello.instance, Arc::clone(stream));
         log.event(Level::Info, format_args!("link {}: it dialed us from {address}", hello.name));
         if registered.alternates {
@@ -161,8 +162,10 @@ impl Shared {
                 format_args!("link {0}: two servers are named {0}: stop or rename one", hello.name),
             );
         }
-        let ended =
-            Reader { flood: &self.flood, id, sender }.run(stream, self.flood.settings.timeout);
+        let reader = Reader { flood: &self.flood, id, sender };
+        let ended = (&**stream)
+            .write_all(&self.flood.me.line())
+            .and_then(|()| reader.run(stream, self.flood.settings.timeout));
         if self.is_stopping.load(Ordering::SeqCst) {
             // We end it ourselves: the other direction stays, for what is still to be sent.
             return;
@@ -177,21 +180,19 @@ impl Shared {
         }
     }
 
-    /// Reads who it is and answers with who we are, or with why not.
-    fn greet(&self, stream: &TcpStream, address: SocketAddr) -> io::Result<(NeighborId, Hello)> {
+    /// Reads who it is, and answers with why not if it may not be here.
+    fn hear_hello(
+        &self,
+        stream: &TcpStream,
+        address: SocketAddr,
+    ) -> io::Result<(NeighborId, Hello)> {
         stream.set_nodelay(true)?;
         stream.set_write_timeout(Some(HANDSHAKE_TIMEOUT))?;
         let line = read_line(stream, HANDSHAKE_TIMEOUT)?;
-        match self.admit(&line, address) {
-            Ok(greeted) => {
-                (&*stream).write_all(&self.flood.me.line())?;
-                Ok(greeted)
-            }
-            Err(reason) => {
-                let _ = (&*stream).write_all(format!("? {reason}\n").as_bytes());
-                Err(io::Error::other(reason))
-            }
-        }
+        self.admit(&line, address).map_err(|reason| {
+            let _ = (&*stream).write_all(format!("? {reason}\n").as_bytes());
+            io::Error::other(reason)
+        })
     }
 
     fn admit(&self, line: &[u8], address: SocketAddr) -> Result<(NeighborId, Hello), String> {
