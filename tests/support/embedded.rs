@@ -29,6 +29,16 @@ pub(crate) enum Mode {
 
 pub(crate) const MODES: [Mode; 2] = [Mode::Lots, Mode::Pinned];
 
+/// Checks each mode, at the same time: much of the time goes by waiting.
+pub(crate) fn in_each_mode(check: impl Fn(Mode) + Sync) {
+    std::thread::scope(|scope| {
+        let check = &check;
+        for mode in MODES {
+            scope.spawn(move || check(mode));
+        }
+    });
+}
+
 impl Mode {
     /// `[pool]` of this mode, with further keys of it.
     pub(crate) fn pool(self, keys: &str) -> String {
