@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::embedded::{Embedded, MODES, in_each_mode};
+use crate::embedded::{Embedded, in_each_mode};
 use crate::places_service::{Gate, NOTHING, PlacesService, ok};
 use crate::served::Served;
 use crate::talk::{LIMIT, Talk, eventually};
@@ -28,7 +28,7 @@ fn admitted(address: SocketAddr) -> Talk {
 
 #[test]
 fn over_max_connections_a_client_is_told_so_whatever_it_has_sent() {
-    for mode in MODES {
+    in_each_mode(|mode| {
         let server = Embedded::start(&mode.pool("max_connections = 2"));
         let (mut first, mut second) = (Talk::to(server.address), Talk::to(server.address));
         first.report("a");
@@ -49,21 +49,26 @@ fn over_max_connections_a_client_is_told_so_whatever_it_has_sent() {
         let said = "refused: 2 are open, as many as [pool] max_connections allows; 1 refused";
         assert_eq!(log.matches(said).count(), 1, "{log}");
         assert_eq!(log.matches(" refused: ").count(), 1, "said once in ten seconds: {log}");
-    }
+    });
 }
 
 #[test]
 fn a_client_that_went_over_a_limit_leaves_its_place_to_others() {
     in_each_mode(|mode| {
         let limits = "[limits]\ncommands_per_connection = 2\nmax_line = \"512B\"\n";
-        let server = Embedded::start(&(mode.pool("max_connections = 1") + limits));
-        for overdone in ["x\n".repeat(1000), "x".repeat(2000)] {
-            // It stays open until the server has had enough.
-            let mut talk = admitted(server.address);
-            talk.send(overdone);
+        let server = Embedded::start(&(mode.pool("max_connections = 2") + limits));
+        let overdone = ["x\n".repeat(1000), "x".repeat(2000)];
+        let mut over = overdone.map(|sent| {
+            let mut talk = Talk::to(server.address);
+            talk.send(sent);
+            talk
+        });
+        for talk in &mut over {
             assert!(talk.rest().starts_with("? x"), "{mode:?}");
-            drop(admitted(server.address));
         }
+        // They stay open until the server has had enough.
+        let others = [admitted(server.address), admitted(server.address)];
+        drop((over, others));
     });
 }
 
@@ -133,41 +138,38 @@ fn a_line_that_stood_behind_slow_places_has_its_whole_time() {
 
 #[test]
 fn a_client_that_takes_no_replies_costs_bounded_memory_and_is_closed() {
+    const SILENT: usize = 6;
     in_each_mode(|mode| {
-        let limits = "[limits]\nwrite_timeout = \"4s\"\n";
+        let limits = "[limits]\nwrite_timeout = \"1s\"\n";
         let server = Served::start(&(mode.pool("") + limits), "traffic = false");
         let mut other = Talk::to(server.address);
         other.report("a");
         // Replies of some kilobytes each.
         let command = "WHATSAT a 50 20\n".repeat(100);
         let before = server.resident_kib();
-        let address = server.address;
-        let pumps: Vec<_> = (0..6)
-            .map(|_| {
-                let command = command.clone();
-                thread::spawn(move || {
-                    let mut talk = Talk::to(address);
-                    talk.pump(command.as_bytes());
-                    talk
+        let mut most = before;
+        thread::scope(|scope| {
+            let silent: Vec<_> = (0..SILENT)
+                .map(|_| {
+                    scope.spawn(|| Talk::to(server.address).pump_until_closed(command.as_bytes()))
                 })
-            })
-            .collect();
-        while !pumps.iter().all(thread::JoinHandle::is_finished) {
-            other.report("a");
-        }
-        let silent: Vec<_> = pumps.into_iter().map(|pump| pump.join().unwrap()).collect();
-        let grown = server.resident_kib().saturating_sub(before);
-        assert!(grown < 16 * 1024, "{mode:?}: {grown} KiB for {} clients", silent.len());
-        eventually("all are closed", || {
-            other.report("a");
-            server.log().matches(": took no replies").count() == silent.len()
+                .collect();
+            while !silent.iter().all(thread::ScopedJoinHandle::is_finished) {
+                other.report("a");
+                most = most.max(server.resident_kib());
+            }
+        });
+        let grown = most - before;
+        assert!(grown < 16 * 1024, "{mode:?}: {grown} KiB for {SILENT} clients");
+        eventually("all are said to be closed", || {
+            server.log().matches(": took no replies").count() == SILENT
         });
     });
 }
 
 #[test]
 fn a_line_over_max_line_and_all_that_follows_it_is_no_load_on_others() {
-    for mode in MODES {
+    in_each_mode(|mode| {
         let server = Embedded::start(&mode.pool(""));
         let address = server.address;
         let mut other = Talk::to(address);
@@ -186,12 +188,12 @@ fn a_line_over_max_line_and_all_that_follows_it_is_no_load_on_others() {
         }
         let reply = rude.join().unwrap();
         assert_eq!(reply.len(), 2 + 8192 + 1, "{mode:?}");
-    }
+    });
 }
 
 #[test]
 fn a_line_may_be_as_long_as_max_line_allows_in_either_mode() {
-    for mode in MODES {
+    in_each_mode(|mode| {
         let server = Embedded::start(&(mode.pool("") + "[limits]\nmax_line = \"1MiB\"\n"));
         let mut talk = Talk::to(server.address);
         for length in [64 * 1024 - 1, 64 * 1024, 64 * 1024 + 1, 100_000, 1 << 20] {
@@ -200,5 +202,5 @@ fn a_line_may_be_as_long_as_max_line_allows_in_either_mode() {
         }
         talk.send("y".repeat((1 << 20) + 1));
         assert_eq!(talk.rest(), format!("? {}\n", "y".repeat(1 << 20)), "{mode:?}");
-    }
+    });
 }

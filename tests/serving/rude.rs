@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use crate::embedded::{Embedded, MODES};
+use crate::embedded::{Embedded, in_each_mode};
 use crate::talk::Talk;
 
 /// Rude clients at a time: more than there are lots on the machines that this is tested on, so that
@@ -14,7 +14,7 @@ const AT_A_TIME: usize = 6;
 /// that comes after have to be answered all along. What `rude` returns stays open until then.
 #[track_caller]
 fn check<T: Send>(rude: impl Fn(Talk) -> T + Sync) {
-    for mode in MODES {
+    in_each_mode(|mode| {
         let server = Embedded::start_logging(&mode.pool(""), "traffic = false");
         let address = server.address;
         let is_over = AtomicBool::new(false);
@@ -35,7 +35,7 @@ fn check<T: Send>(rude: impl Fn(Talk) -> T + Sync) {
                 one.unwrap();
             }
         });
-    }
+    });
 }
 
 #[test]

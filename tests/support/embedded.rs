@@ -29,6 +29,16 @@ pub(crate) enum Mode {
 
 pub(crate) const MODES: [Mode; 2] = [Mode::Lots, Mode::Pinned];
 
+/// Checks each mode, at the same time: much of the time goes by waiting.
+pub(crate) fn in_each_mode(check: impl Fn(Mode) + Sync) {
+    std::thread::scope(|scope| {
+        let check = &check;
+        for mode in MODES {
+            scope.spawn(move || check(mode));
+        }
+    });
+}
+
 impl Mode {
     /// `[pool]` of this mode, with further keys of it.
     pub(crate) fn pool(self, keys: &str) -> String {
@@ -37,17 +47,6 @@ impl Mode {
             Self::Pinned => format!("[pool]\nmode = \"pinned\"\nworkers = 24\n{keys}\n"),
         }
     }
-}
-
-/// Runs a test that mostly waits in both modes at the same time.
-#[track_caller]
-pub(crate) fn in_each_mode(test: impl Fn(Mode) + Sync) {
-    let test = &test;
-    std::thread::scope(|scope| {
-        for mode in MODES {
-            scope.spawn(move || test(mode));
-        }
-    });
 }
 
 /// A conf of one server without neighbors that logs to this directory. `conf` holds the sections

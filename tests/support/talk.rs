@@ -131,6 +131,23 @@ impl Talk {
         self.stream.set_nonblocking(false).unwrap();
         sent
     }
+
+    /// Sends the bytes again and again and reads nothing, until the server closes the connection.
+    /// Panics at 64 MiB and after [`LIMIT`] without room.
+    #[track_caller]
+    pub(crate) fn pump_until_closed(&mut self, bytes: &[u8]) {
+        let mut sent = 0;
+        loop {
+            match self.stream.write(&bytes[sent % bytes.len()..]) {
+                Ok(length) => sent += length,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    panic!("still open after {sent} bytes")
+                }
+                Err(_) => return,
+            }
+            assert!(sent < 64 << 20, "the server takes all and sends nothing");
+        }
+    }
 }
 
 /// Asks again and again until it is so, within [`LIMIT`].
