@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::open::Open;
 use super::session::{Next, Session};
-use super::shared::{LINGER, LINGER_BYTES, Shared};
+use super::shared::{CLIENT_ENDED, IDLE, LINE_TOO_SLOW, LINGER, LINGER_BYTES, Shared};
 use super::turn::Turn;
 use crate::config::Limits;
 use crate::places::Lookup;
@@ -28,6 +28,8 @@ pub struct Connection {
     /// Replies that the socket did not take yet.
     output: Vec<u8>,
     phase: Phase,
+    /// Why it ends, once it does.
+    reason: &'static str,
     /// The last turn was full: `input` may hold whole lines.
     is_full: bool,
     /// The client has shut its sending side.
@@ -101,6 +103,7 @@ impl Connection {
             input: Vec::new(),
             output: Vec::new(),
             phase: Phase::Serving,
+            reason: CLIENT_ENDED,
             is_full: false,
             has_ended: false,
             since: Instant::now(),
@@ -129,7 +132,7 @@ impl Connection {
     /// (but see [`Turn::hand_over`]).
     pub fn turn(&mut self, shared: &Shared, desk: &mut Desk) -> Step {
         let step = self.try_turn(shared, desk);
-        step.unwrap_or_else(|error| Step::Gone(reason(&error)))
+        step.unwrap_or_else(|error| Step::Gone(describe(&error)))
     }
 
     /// Goes on with the places that it waited for.
@@ -140,7 +143,7 @@ impl Connection {
         let next = self.session.answer(shared, places, &mut desk.turn);
         desk.turn.hand_over(shared);
         let step = self.write_replies(&desk.turn.replies).and_then(|()| self.follow(next));
-        step.unwrap_or_else(|error| Step::Gone(reason(&error)))
+        step.unwrap_or_else(|error| Step::Gone(describe(&error)))
     }
 
     fn try_turn(&mut self, shared: &Shared, desk: &mut Desk) -> io::Result<Step> {
@@ -178,7 +181,10 @@ impl Connection {
         self.is_full = next == Next::TurnFull;
         match next {
             Next::AskPlaces(lookup) => return Ok(Step::AskPlaces(lookup)),
-            Next::Close => self.phase = Phase::Ending,
+            Next::Close(reason) => {
+                self.phase = Phase::Ending;
+                self.reason = reason;
+            }
             Next::NeedInput if self.has_ended => self.phase = Phase::Ending,
             Next::NeedInput | Next::TurnFull => {}
         }
@@ -239,7 +245,7 @@ impl Connection {
     fn end(&mut self) -> io::Result<Step> {
         self.stream.shutdown(Shutdown::Write)?;
         if self.has_ended {
-            return Ok(Step::Gone("closed"));
+            return Ok(Step::Gone(self.reason));
         }
         self.phase = Phase::Lingering { discarded: 0 };
         self.input = Vec::new();
@@ -249,7 +255,7 @@ impl Connection {
 
     fn linger(&mut self, discarded: usize, desk: &mut Desk) -> io::Result<Step> {
         match (&self.stream).read(&mut desk.input) {
-            Ok(0) => Ok(Step::Gone("closed")),
+            Ok(0) => Ok(Step::Gone(self.reason)),
             Ok(length) if discarded + length > LINGER_BYTES => {
                 Ok(Step::Gone("sent on after its end"))
             }
@@ -266,30 +272,31 @@ impl Connection {
     pub fn check_time(&mut self, now: Instant, limits: &Limits, idle: Duration) -> Option<Step> {
         let waited = now.saturating_duration_since(self.since);
         if let Phase::Lingering { .. } = self.phase {
-            return (waited > LINGER).then_some(Step::Gone("closed"));
+            return (waited > LINGER).then_some(Step::Gone(self.reason));
         }
         if !self.output.is_empty() {
             return (waited > limits.write_timeout).then_some(Step::Gone(TOOK_NO_REPLIES));
         }
-        let limit = match self.input.is_empty() {
+        let (limit, reason) = match self.input.is_empty() {
             _ if self.is_full => return None,
-            false => limits.line_timeout,
+            false => (limits.line_timeout, LINE_TOO_SLOW),
             true if self.session.is_neighbor() => return None,
-            true => idle,
+            true => (idle, IDLE),
         };
-        (waited > limit).then(|| self.stop())
+        (waited > limit).then(|| self.stop(reason))
     }
 
     /// Ends the conversation as soon as what was read is answered and written.
-    pub fn stop(&mut self) -> Step {
+    pub fn stop(&mut self, reason: &'static str) -> Step {
         if self.is_full {
             return Step::Wait(self.awaits);
         }
         if self.phase == Phase::Serving {
             self.phase = Phase::Ending;
+            self.reason = reason;
         }
         if self.phase == Phase::Ending && self.output.is_empty() {
-            return self.end().unwrap_or_else(|error| Step::Gone(reason(&error)));
+            return self.end().unwrap_or_else(|error| Step::Gone(describe(&error)));
         }
         Step::Wait(self.awaits)
     }
@@ -314,7 +321,7 @@ pub fn would_block(error: &io::Error) -> bool {
 }
 
 /// Why a connection that failed is gone, in the words of the log.
-pub fn reason(error: &io::Error) -> &'static str {
+pub fn describe(error: &io::Error) -> &'static str {
     match error.kind() {
         ErrorKind::ConnectionReset => "reset by the client",
         ErrorKind::BrokenPipe | ErrorKind::NotConnected => "gone before its replies",

@@ -14,7 +14,7 @@ use polling::Poller;
 
 use super::connection::{Connection, Desk, Step};
 use super::readiness::Waiting;
-use super::shared::Shared;
+use super::shared::{SERVER_STOPS, Shared};
 use super::ticket::Ticket;
 use crate::places::Lookup;
 use crate::places::lookups::{Answer, Asked, Call};
@@ -253,7 +253,7 @@ impl Lot {
     fn has_stopped(&mut self, shared: &Shared, open: &AtomicUsize, stop_within: Duration) -> bool {
         let deadline = *self.stop_deadline.get_or_insert_with(|| Instant::now() + stop_within);
         for key in self.waiting.keys() {
-            let step = self.waiting.get_mut(key).map(Connection::stop);
+            let step = self.waiting.get_mut(key).map(|connection| connection.stop(SERVER_STOPS));
             if let Some(step) = step {
                 let _ = self.follow(shared, key, step);
             }

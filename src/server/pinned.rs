@@ -10,11 +10,13 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::connection::{reason, would_block};
+use super::connection::{describe, would_block};
 use super::lot::log_closed;
 use super::open::Open;
 use super::session::{Next, Session};
-use super::shared::{LINGER, LINGER_BYTES, Shared};
+use super::shared::{
+    CLIENT_ENDED, IDLE, LINE_TOO_SLOW, LINGER, LINGER_BYTES, SERVER_STOPS, Shared,
+};
 use super::ticket::{Ticket, Turned};
 use super::turn::Turn;
 use crate::places::Lookup;
@@ -42,7 +44,7 @@ impl Pinned {
     pub fn serve(&self, shared: &Shared, stream: TcpStream, session: Session, open: Open) {
         let peer = session.peer.clone();
         if shared.is_stopping() {
-            log_closed(shared, &peer, "the server stops");
+            log_closed(shared, &peer, SERVER_STOPS);
             return;
         }
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
@@ -52,7 +54,7 @@ impl Pinned {
         let ended = catch_unwind(AssertUnwindSafe(|| conversation.run()));
         let reason = match ended {
             Ok(Ok(reason)) => reason,
-            Ok(Err(error)) => reason(&error),
+            Ok(Err(error)) => describe(&error),
             Err(_) => "lost to a defect of this server, which the standard error tells more of",
         };
         self.streams.lock().remove(&number);
@@ -100,13 +102,13 @@ impl<'a> Conversation<'a> {
         self.stream.set_write_timeout(Some(self.shared.limits.write_timeout))?;
         loop {
             match self.handle()? {
-                Next::Close => return self.close(),
+                Next::Close(reason) => return self.close(reason),
                 Next::TurnFull => continue,
-                Next::NeedInput if self.has_ended => return self.close(),
+                Next::NeedInput if self.has_ended => return self.close(CLIENT_ENDED),
                 Next::NeedInput | Next::AskPlaces(_) => {}
             }
-            if !self.read()? {
-                return self.close();
+            if let Err(reason) = self.read()? {
+                return self.close(reason);
             }
         }
     }
@@ -138,20 +140,25 @@ impl<'a> Conversation<'a> {
         stream.write_all(&self.turn.replies)
     }
 
-    /// Waits for input; false if the client has waited too long with it, or the server stops.
-    fn read(&mut self) -> io::Result<bool> {
+    /// Waits for input; a reason to close if the client has waited too long with it, or the server
+    /// stops.
+    fn read(&mut self) -> io::Result<Result<(), &'static str>> {
         let mut now = Instant::now();
-        let deadline = if self.filled > 0 {
-            Some(*self.line_deadline.get_or_insert(now + self.shared.limits.line_timeout))
+        let (deadline, reason) = if self.filled > 0 {
+            let limit = self.shared.limits.line_timeout;
+            (Some(*self.line_deadline.get_or_insert(now + limit)), LINE_TOO_SLOW)
         } else if self.session.is_neighbor() {
-            None
+            (None, IDLE)
         } else {
-            Some(now + self.shared.pool.idle_timeout)
+            (Some(now + self.shared.pool.idle_timeout), IDLE)
         };
         loop {
             let left = deadline.map_or(LOOK_EVERY, |at| at.saturating_duration_since(now));
-            if left.is_zero() || self.shared.is_stopping() {
-                return Ok(false);
+            if self.shared.is_stopping() {
+                return Ok(Err(SERVER_STOPS));
+            }
+            if left.is_zero() {
+                return Ok(Err(reason));
             }
             self.set_read_timeout(left.min(LOOK_EVERY))?;
             let mut stream = self.stream;
@@ -164,7 +171,7 @@ impl<'a> Conversation<'a> {
                 }
                 Err(error) => return Err(error),
             }
-            return Ok(true);
+            return Ok(Ok(()));
         }
     }
 
@@ -195,7 +202,7 @@ impl<'a> Conversation<'a> {
     }
 
     /// Lets the last reply arrive: a close with unread input would reset the connection.
-    fn close(&mut self) -> io::Result<&'static str> {
+    fn close(&mut self, reason: &'static str) -> io::Result<&'static str> {
         let mut stream = self.stream;
         stream.shutdown(Shutdown::Write)?;
         let deadline = Instant::now() + LINGER;
@@ -213,7 +220,7 @@ impl<'a> Conversation<'a> {
                 Err(_) => break,
             }
         }
-        Ok("closed")
+        Ok(reason)
     }
 }
 

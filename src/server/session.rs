@@ -10,6 +10,8 @@ use crate::protocol::reply::{Fields, write_at, write_invalid, write_places};
 use crate::protocol::{Command, Frame, Iamat, Update, Whatsat, location};
 use crate::records::{Merged, Record};
 
+/// Why a client over that limit is gone.
+const USED_UP: &str = "commands_per_connection replies";
 /// Commands in one turn, at most, so that no client keeps its lot from others.
 const COMMANDS_A_TURN: usize = 1000;
 /// Bytes of replies in one turn, at most; the last reply may go over it.
@@ -45,8 +47,8 @@ pub enum Next {
     TurnFull,
     /// The provider has to be asked before anything else; see [`Session::answer`].
     AskPlaces(Lookup),
-    /// Nothing more is read from this client.
-    Close,
+    /// Nothing more is read from this client, for this reason.
+    Close(&'static str),
 }
 
 impl Session {
@@ -88,7 +90,7 @@ impl Session {
                 }
                 Frame::TooLong(start) => {
                     self.reply(shared, start, turn, |replies| write_invalid(start, replies));
-                    return (input.len(), Next::Close);
+                    return (input.len(), Next::Close("a line over max_line"));
                 }
                 Frame::Partial if at_end && taken < input.len() => {
                     let line = &input[taken..];
@@ -101,7 +103,7 @@ impl Session {
                 return (taken, Next::AskPlaces(lookup));
             }
             if self.is_over(shared) {
-                return (taken, Next::Close);
+                return (taken, Next::Close(USED_UP));
             }
         }
         (taken, Next::TurnFull)
@@ -112,7 +114,7 @@ impl Session {
         let Pending { line, at } =
             *self.pending.take().expect("only a WHATSAT that waits is answered");
         self.reply_places(shared, &line, &at, places, turn);
-        if self.is_over(shared) { Next::Close } else { Next::TurnFull }
+        if self.is_over(shared) { Next::Close(USED_UP) } else { Next::TurnFull }
     }
 
     fn is_over(&self, shared: &Shared) -> bool {

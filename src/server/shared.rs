@@ -78,3 +78,15 @@ pub const LINGER: Duration = Duration::from_secs(2);
 
 /// Bytes that are discarded so, at most.
 pub const LINGER_BYTES: usize = 1024 * 1024;
+
+/// Why a connection was closed, in the words of the log: the client shut its sending side down.
+pub const CLIENT_ENDED: &str = "the client ended it";
+
+/// No command for `idle_timeout`.
+pub const IDLE: &str = "idle for idle_timeout";
+
+/// A line was begun and not ended within `line_timeout`.
+pub const LINE_TOO_SLOW: &str = "a line that was not whole within line_timeout";
+
+/// A stop of the server.
+pub const SERVER_STOPS: &str = "the server stops";

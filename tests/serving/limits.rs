@@ -89,6 +89,11 @@ fn a_connection_without_a_command_is_closed_after_the_idle_timeout_and_no_other(
         }
         active.report("a");
         assert!(idle.join().unwrap() >= Duration::from_secs(3), "{mode:?}");
+        assert_eq!(
+            server.stop().matches(" closed: idle for idle_timeout\n").count(),
+            1,
+            "{mode:?}"
+        );
     });
 }
 
@@ -106,6 +111,7 @@ fn a_line_that_comes_byte_by_byte_is_not_waited_for_beyond_the_line_timeout() {
             other.report("b");
             thread::sleep(Duration::from_millis(20));
         }
+        assert!(server.stop().contains(" closed: a line that was not whole within line_timeout\n"));
     });
 }
 

@@ -44,7 +44,7 @@ fn a_connection_is_opened_has_a_line_for_each_exchange_and_is_closed() {
             format!("{peer}  hello  -> ?  hello "),
             format!("{peer} WHATSAT kiwi 10 5 -> {at} + {places} bytes of places"),
             format!("{peer} WHATSAT kiwi 10 0 -> {at} + {none} bytes of places"),
-            format!("connection {peer} closed: closed"),
+            format!("connection {peer} closed: the client ended it"),
         ];
         assert_eq!(lines_of(&server.stop(), peer), expected, "{mode:?}");
     }
@@ -97,8 +97,10 @@ fn without_traffic_only_connections_and_the_server_itself_are_logged() {
         talk.end();
         assert_eq!(talk.rest(), "");
         let log = server.stop();
-        let expected =
-            [format!("connection {peer} opened"), format!("connection {peer} closed: closed")];
+        let expected = [
+            format!("connection {peer} opened"),
+            format!("connection {peer} closed: the client ended it"),
+        ];
         assert_eq!(lines_of(&log, peer), expected, "{mode:?}");
         assert!(!log.contains("kiwi"), "{log}");
     }
