@@ -14,6 +14,11 @@ use crate::shapes::TRIANGLE;
 /// "Within about a second", as the contract has it, on a machine that is busy with other tests.
 const ABOUT_A_SECOND: Duration = Duration::from_secs(2);
 
+/// Servers that log no traffic, so that under load their logs of links are short and whole.
+fn quiet(edges: &[(&str, &str)], link_timeout: &str) -> Plan {
+    Plan::new(edges).conf(&format!("traffic = false\n[links]\ntimeout = \"{link_timeout}\""))
+}
+
 #[test]
 fn each_server_is_killed_in_turn_under_load_and_what_neighbors_had_is_not_lost() {
     let mut herd = Plan::new(TRIANGLE).start();
@@ -70,7 +75,8 @@ fn each_server_is_killed_in_turn_under_load_and_what_neighbors_had_is_not_lost()
 
 #[test]
 fn a_server_that_is_frozen_under_load_holds_nobody_up_and_catches_up() {
-    let herd = Plan::new(TRIANGLE).conf("[links]\ntimeout = \"300ms\"").start();
+    let herd = quiet(TRIANGLE, "300ms").start();
+    herd.await_links();
     let mut walkers = Walkers::new();
     for name in ["A", "C"] {
         walkers.pipeline(herd[name].addr, usize::MAX);
@@ -146,7 +152,7 @@ fn what_a_server_answered_is_with_its_neighbors_when_it_is_told_to_stop_under_lo
 #[test]
 fn a_stop_waits_for_a_neighbor_that_is_slow_to_take_what_was_answered() {
     // So long that the link stays up however slow the machine is.
-    let mut herd = Plan::new(&[("A", "B")]).conf("[links]\ntimeout = \"60s\"").start();
+    let mut herd = quiet(&[("A", "B")], "60s").start();
     herd.await_links();
     herd["B"].signal(Signal::STOP);
     // More than the sockets between the two hold, of clients with long names.
@@ -166,10 +172,9 @@ fn a_stop_waits_for_a_neighbor_that_is_slow_to_take_what_was_answered() {
 #[test]
 fn neighbors_that_accept_and_never_answer_hold_no_client_up() {
     let deaf = ports::listener();
-    let mut herd = Plan::new(&[("A", "Hung"), ("A", "Deaf"), ("A", "B")])
+    let mut herd = quiet(&[("A", "Hung"), ("A", "Deaf"), ("A", "B")], "2s")
         .other("Deaf", "plain", deaf.local_addr().unwrap())
         .without("Hung")
-        .conf("[links]\ntimeout = \"2s\"")
         .start();
     // The kernel completes connections to both, and nobody takes them.
     let _hung = TcpListener::bind(herd["Hung"].links).unwrap();

@@ -117,7 +117,8 @@ fn an_update_without_a_line_feed_goes_to_the_other_neighbors_with_its_skew_cut_t
 #[track_caller]
 fn check_that_no_idle_limit_closes_its_connection(mode: &str) {
     let neighbor = Neighbor::start(Manner::Keeps);
-    let herd = herd_with(&neighbor, &format!("[pool]\nmode = \"{mode}\"\nidle_timeout = \"50ms\""));
+    // Long enough for the test's own clients to say something before, on a busy machine too.
+    let herd = herd_with(&neighbor, &format!("[pool]\nmode = \"{mode}\"\nidle_timeout = \"2s\""));
     let mut kept = TcpStream::connect(herd["A"].addr).unwrap();
     kept.write_all(b"UPDATE first Other 1 +1-2 0.5 Other\n").unwrap();
     herd.agree_on("first", |_| true);
