@@ -8,17 +8,20 @@ use std::sync::Mutex;
 /// process does not get them from the system meanwhile.
 static GIVEN: Mutex<Option<HashSet<u16>>> = Mutex::new(None);
 
-/// A listener on a free port that is given to nobody else. Dropped, it leaves the port to whom it
-/// is meant for.
+/// Below what systems give to those who ask for any port and to outgoing connections: nobody gets
+/// one of these by chance while who it is meant for is down.
+const PORTS: std::ops::Range<u16> = 20_000..32_000;
+
+/// A listener on a free port, drawn at random, that is given to nobody else. Dropped, it leaves the
+/// port to whom it is meant for.
 pub(crate) fn listener() -> TcpListener {
-    // Held until a new one is found, so that the system does not offer them again.
-    let mut offered = Vec::new();
-    loop {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let port = listener.local_addr().unwrap().port();
-        if GIVEN.lock().unwrap().get_or_insert_default().insert(port) {
+    for _ in 0..PORTS.len() {
+        let port = fastrand::u16(PORTS);
+        if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+            && GIVEN.lock().unwrap().get_or_insert_default().insert(port)
+        {
             return listener;
         }
-        offered.push(listener);
     }
+    panic!("no port of {PORTS:?} is free");
 }
