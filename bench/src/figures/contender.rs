@@ -66,7 +66,7 @@ impl Programs {
         let HerdConf { mode, workers, has_log } = conf;
         let servers = "[[server]]\nname = \"Bench\"\nlisten = \"127.0.0.1:0\"\n";
         let rest = format!(
-            "[pool]\nmode = \"{mode}\"\nworkers = {workers}\nmax_connections = 20000\n\
+            "[pool]\nmode = \"{mode}\"\nworkers = {workers}\nmax_connections = 15000\n\
              [log]\ntraffic = {has_log}\n"
         );
         let directory = tempfile::tempdir()?;
