@@ -110,6 +110,8 @@ fn a_server_that_is_frozen_under_load_holds_nobody_up_and_catches_up() {
 #[test]
 fn a_restarted_server_gets_its_own_records_back() {
     let mut herd = Plan::new(&[("A", "B")]).start();
+    // A may tell B what it knows before B has seen the link come up, and so go down.
+    herd.await_links();
     let at = herd["A"].report("kiwi", "+1-2", "3");
     herd.agree_on("kiwi", |_| true);
     herd.kill("A");
