@@ -1,5 +1,6 @@
 //! The command line as it is typed, and what `--help` says.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -17,11 +18,17 @@ herd-bench figures
 herd-bench load --help                   more about one command",
     error_code(0, "all went well"),
     error_code(1, "the command line is wrong"),
-    error_code(4, "something failed at run time: a server cannot be reached, for one")
+    error_code(3, "echo: the address cannot be listened on"),
+    error_code(4, "something failed at run time: a server cannot be reached, for one"),
+    error_code(5, "a reply was wrong or missing: do not use the figures")
 )]
 pub(crate) struct HerdBench {
+    /// print the version and exit
+    #[argh(switch)]
+    pub(crate) version: bool,
+
     #[argh(subcommand)]
-    pub(crate) command: Command,
+    pub(crate) command: Option<Command>,
 }
 
 #[derive(FromArgs, Debug, PartialEq)]
@@ -45,7 +52,10 @@ herd-bench load 127.0.0.1:6379 --work geoadd --connections 16 --outstanding 64",
     note = "\
 Without --rate each connection keeps its outstanding requests in flight (closed loop). With it
 requests are due evenly spaced, whatever the server does (open loop): latency counts from when a
-request was due, and \"late\" says how far the generator itself was behind."
+request was due, and \"late\" says how far the generator itself was behind.
+Replies are counted in the time after the warm-up, latencies are of the requests that were due in
+it; replies that are missing then are waited for 5 seconds. whatsat and mix report every client
+once before. If a reply is wrong or missing, or the server ends a connection, the exit code is 5."
 )]
 pub(crate) struct Load {
     /// the server
@@ -65,7 +75,12 @@ pub(crate) struct Load {
     pub(crate) idle: usize,
 
     /// how long it is measured [default: 5]
-    #[argh(option, arg_name = "SECONDS", default = "Duration::from_secs(5)", from_str_fn(seconds))]
+    #[argh(
+        option,
+        arg_name = "SECONDS",
+        default = "Duration::from_secs(5)",
+        from_str_fn(some_seconds)
+    )]
     pub(crate) duration: Duration,
 
     /// how long it runs before [default: 1]
@@ -131,7 +146,8 @@ cargo build --release --workspace && target/release/herd-bench figures
 herd-bench figures --only pipelined,memory --rounds 3",
     note = "\
 Each sample runs in a new server process; in each round every contender runs once, in an order
-that is drawn. Redis and memcached are measured where they are installed."
+that is drawn. Redis and memcached are measured where they are installed. Nothing else should run on
+the machine meanwhile: --rounds 1 --seconds 1 shows whether it works."
 )]
 pub(crate) struct Figures {
     /// the herd program [default: beside this one]
@@ -148,7 +164,12 @@ pub(crate) struct Figures {
     pub(crate) only: Option<String>,
 
     /// how long each sample is measured [default: 5]
-    #[argh(option, arg_name = "SECONDS", default = "Duration::from_secs(5)", from_str_fn(seconds))]
+    #[argh(
+        option,
+        arg_name = "SECONDS",
+        default = "Duration::from_secs(5)",
+        from_str_fn(some_seconds)
+    )]
     pub(crate) seconds: Duration,
 
     /// of the order and the draws [default: the clock's]
@@ -161,8 +182,23 @@ pub(crate) struct Figures {
 }
 
 /// Reads the words after the program's name.
-pub(crate) fn parse(words: &[&str]) -> Result<HerdBench, EarlyExit> {
-    HerdBench::from_args(&["herd-bench"], words)
+pub(crate) fn parse(words: impl Iterator<Item = OsString>) -> Result<HerdBench, EarlyExit> {
+    let words = words
+        .map(|word| {
+            word.into_string()
+                .map_err(|word| format!("not UTF-8: {}", word.to_string_lossy()).into())
+        })
+        .collect::<Result<Vec<String>, EarlyExit>>()?;
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    HerdBench::from_args(&["herd-bench"], &words)
+}
+
+/// What `herd-bench --help` prints.
+pub(crate) fn help() -> String {
+    match HerdBench::from_args(&["herd-bench"], &["--help"]) {
+        Err(EarlyExit { output, .. }) => output,
+        Ok(_) => String::new(),
+    }
 }
 
 fn positive<T: std::str::FromStr + PartialOrd + Default>(text: &str) -> Result<T, String> {
@@ -173,9 +209,21 @@ fn positive<T: std::str::FromStr + PartialOrd + Default>(text: &str) -> Result<T
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
+    seconds_from(0.0, text)
+}
+
+/// Nothing can be said of no time.
+fn some_seconds(text: &str) -> Result<Duration, String> {
+    seconds_from(0.01, text)
+}
+
+fn seconds_from(least: f64, text: &str) -> Result<Duration, String> {
     match text.parse::<f64>() {
-        Ok(seconds) if (0.0..=3600.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
-        _ => Err("write seconds from 0 to 3600, as in 2.5".to_string()),
+        Ok(seconds) if (least..=3600.0).contains(&seconds) => {
+            // `abs`: -0.0 is in range, and no duration.
+            Ok(Duration::from_secs_f64(seconds.abs()))
+        }
+        _ => Err(format!("write seconds from {least} to 3600, as in 2.5")),
     }
 }
 
@@ -194,21 +242,26 @@ fn echo(text: &str) -> Result<(), String> {
 mod tests {
     use super::*;
 
+    fn parsed(line: &str) -> Result<HerdBench, EarlyExit> {
+        parse(line.split(' ').map(OsString::from))
+    }
+
     #[test]
     fn every_command_has_help_with_an_example() {
-        for words in [&["--help"][..], &["load", "--help"], &["echo", "--help"], &["figures", "-h"]]
-        {
-            let exit = parse(words).unwrap_err();
-            assert_eq!(exit.status, Ok(()), "{words:?}");
-            assert!(exit.output.contains("Examples:\n"), "{words:?}: {}", exit.output);
+        for line in ["--help", "load --help", "echo --help", "figures -h"] {
+            let exit = parsed(line).unwrap_err();
+            assert_eq!(exit.status, Ok(()), "{line}");
+            assert!(exit.output.contains("Examples:\n"), "{line}: {}", exit.output);
         }
     }
 
     #[test]
     fn a_load_of_nothing_is_a_usage_error() {
         for option in ["--connections", "--outstanding", "--clients", "--threads", "--rate"] {
-            let exit = parse(&["load", "127.0.0.1:1", option, "0"]).unwrap_err();
+            let exit = parsed(&format!("load 127.0.0.1:1 {option} 0")).unwrap_err();
             assert!(exit.output.contains("from "), "{option}: {}", exit.output);
         }
+        let exit = parsed("load 127.0.0.1:1 --duration 0").unwrap_err();
+        assert!(exit.output.contains("0.01"), "{}", exit.output);
     }
 }

@@ -11,43 +11,71 @@ mod process;
 
 use cli::{Command, HerdBench};
 
+/// How the program ends; the numbers mean what they mean for `herd`.
+#[derive(Clone, Copy)]
+#[repr(u8)]
+enum Exit {
+    /// All went well.
+    Ok = 0,
+    /// The command line is wrong.
+    Usage = 1,
+    /// An address cannot be listened on.
+    CannotListen = 3,
+    /// Something failed at run time.
+    RunTime = 4,
+    /// A reply was wrong or missing, so the figures are not to be used.
+    NotClean = 5,
+}
+
 fn main() -> ExitCode {
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let done = match cli::parse(&words) {
-        Ok(HerdBench { command: Command::Load(args) }) => load(&args),
-        Ok(HerdBench { command: Command::Echo(args) }) => {
-            echo::run(&args.listen).map_err(|e| format!("{}: {e}", args.listen))
+    let exit = match cli::parse(std::env::args_os().skip(1)) {
+        Ok(HerdBench { version: true, .. }) => {
+            print(concat!("herd-bench ", env!("CARGO_PKG_VERSION")));
+            Exit::Ok
         }
-        Ok(HerdBench { command: Command::Figures(args) }) => {
-            figures::run(&args).map_err(|e| e.to_string())
+        Ok(HerdBench { command: Some(command), .. }) => run(&command).unwrap_or_else(|failure| {
+            let (exit, message) = failure;
+            eprintln!("herd-bench: {message}");
+            exit
+        }),
+        Ok(HerdBench { command: None, .. }) => {
+            eprintln!("{}", cli::help().trim_end());
+            Exit::Usage
         }
         Err(help) if help.status.is_ok() => {
             print(help.output.trim_end());
-            Ok(())
+            Exit::Ok
         }
         Err(wrong) => {
-            eprintln!(
-                "herd-bench: {}\nRun herd-bench --help for more information.",
-                wrong.output.trim_end()
-            );
-            return ExitCode::from(1);
+            let wrong = wrong.output.trim_end();
+            eprintln!("herd-bench: {wrong}\nRun herd-bench --help for more information.");
+            Exit::Usage
         }
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("herd-bench: {error}");
-            ExitCode::from(4)
+    ExitCode::from(exit as u8)
+}
+
+fn run(command: &Command) -> Result<Exit, (Exit, String)> {
+    match command {
+        Command::Load(args) => load(args),
+        Command::Echo(args) => echo::run(&args.listen)
+            .map(|()| Exit::Ok)
+            .map_err(|error| (Exit::CannotListen, format!("{}: {error}", args.listen))),
+        Command::Figures(args) => {
+            figures::run(args).map(|()| Exit::Ok).map_err(|error| (error.exit(), error.to_string()))
         }
     }
 }
 
-fn load(args: &cli::Load) -> Result<(), String> {
-    let outcome = load::run(&load::Load::from(args)).map_err(|e| e.to_string())?;
+fn load(args: &cli::Load) -> Result<Exit, (Exit, String)> {
+    let outcome = load::run(&load::Load::from(args));
+    let outcome = outcome.map_err(|error| (Exit::RunTime, error.to_string()))?;
     let text = if args.json { outcome.json() } else { outcome.table() };
     print(text.trim_end());
-    Ok(())
+    match outcome.fault() {
+        None => Ok(Exit::Ok),
+        Some(fault) => Err((Exit::NotClean, format!("do not use these figures: {fault}"))),
+    }
 }
 
 /// Who closes the pipe early (`| head`) has read what they wanted.

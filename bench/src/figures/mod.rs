@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use fastrand::Rng;
 
+use crate::Exit;
 use crate::cli::Figures;
 use crate::load::LoadError;
 
@@ -65,6 +66,17 @@ pub(crate) enum FiguresError {
     NotSeen(String),
     #[error(transparent)]
     Io(#[from] std::io::Error),
+}
+
+impl FiguresError {
+    /// The exit code of figures that end so.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Unknown(..) | Self::NoHerd(_) => Exit::Usage,
+            Self::NotClean { .. } => Exit::NotClean,
+            _ => Exit::RunTime,
+        }
+    }
 }
 
 /// Takes the figures, prints the report, and writes it and the samples.

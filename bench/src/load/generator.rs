@@ -194,8 +194,12 @@ impl Generator {
         }
     }
 
+    /// Sends requests that are due now, unless the measured time is over.
     fn send(&mut self, index: usize, count: usize) {
         let now = self.now();
+        if !self.is_sending(now) {
+            return;
+        }
         let Some(connection) = &mut self.connections[index] else { return };
         let sent = connection.send(count, now, &mut self.requests, &mut self.scratch);
         if let Err(error) = sent {
@@ -226,7 +230,7 @@ impl Generator {
                 connection.answered += count;
             }
             if count > 0 {
-                self.ask_again(index, now, count as usize);
+                self.ask_again(index, count as usize);
             }
             match came {
                 Ok(Came::Some) => {}
@@ -239,10 +243,10 @@ impl Generator {
         }
     }
 
-    fn ask_again(&mut self, index: usize, now: u64, count: usize) {
+    fn ask_again(&mut self, index: usize, count: usize) {
         if self.schedule.is_some() {
             self.send_waiting(index, false);
-        } else if self.is_sending(now) {
+        } else {
             self.send(index, count);
         }
     }

@@ -4,7 +4,7 @@
 //! [`connection`], [`schedule`], [`generator`] (one thread of it), [`tally`] (what it counts),
 //! [`Outcome`] (what is said of it).
 
-use std::io;
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -26,6 +26,7 @@ mod work;
 
 use generator::Generator;
 pub(crate) use outcome::Outcome;
+use replies::Splitter;
 use requests::Requests;
 use schedule::Schedule;
 use tally::{Tally, Window};
@@ -36,6 +37,10 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long replies that are missing at the end are waited for, as a rule.
 pub(crate) const LAST_REPLIES: Duration = Duration::from_secs(5);
+
+/// Connections that are opened between two pauses of a millisecond, so that a server's backlog
+/// holds them: Redis has one of 511.
+const CONNECTED_AT_ONCE: usize = 128;
 
 /// Descriptors for all but connections.
 const OTHER_FILES: usize = 64;
@@ -74,6 +79,8 @@ pub(crate) enum LoadError {
     Report(String, ClientError),
     #[error("{0}: refuses the reports of the clients that are asked for: {1:?}")]
     Refused(String, String),
+    #[error("{0}: does not answer a first request: {1}")]
+    Probe(String, io::Error),
     #[error("cannot read what the server's process uses: {0}")]
     Process(io::Error),
     #[error("the generator failed: {0}")]
@@ -118,17 +125,71 @@ pub(crate) fn run(load: &Load) -> Result<Outcome, LoadError> {
         report_all(load)?;
     }
     let address = resolve(&load.address)?;
-    let connect = || {
-        TcpStream::connect_timeout(&address, TIMEOUT)
-            .and_then(|stream| stream.set_nodelay(true).map(|()| stream))
-            .map_err(|error| LoadError::Connect(load.address.clone(), error))
-    };
+    if load.idle > 0 {
+        // What a first request makes the server allocate is not for the idle ones.
+        wait_until_accepted(load, address)?;
+    }
     let memory_before_idle = memory()?;
-    let _idle: Vec<_> = (0..load.idle).map(|_| connect()).collect::<Result<_, _>>()?;
+    let idle = connect(load, address, load.idle)?;
+    if load.idle > 0 {
+        wait_until_accepted(load, address)?;
+    }
     let memory_after_idle = memory()?;
-    let streams = (0..load.connections).map(|_| connect()).collect::<Result<Vec<_>, _>>()?;
-    let (tally, server_cpu) = generate(load, streams)?;
+    let streams = connect(load, address, load.connections)?;
+    let (mut tally, server_cpu) = generate(load, streams)?;
+    tally.idle_ended = idle.iter().filter(|stream| has_ended(stream)).count() as u64;
     Ok(Outcome::new(load, tally, server_cpu, [memory_before_idle, memory_after_idle, memory()?]))
+}
+
+fn connect(load: &Load, address: SocketAddr, count: usize) -> Result<Vec<TcpStream>, LoadError> {
+    (1..=count)
+        .map(|number| {
+            if number.is_multiple_of(CONNECTED_AT_ONCE) {
+                thread::sleep(Duration::from_millis(1));
+            }
+            let stream = TcpStream::connect_timeout(&address, TIMEOUT)
+                .map_err(|error| LoadError::Connect(load.address.clone(), error))?;
+            stream.set_nodelay(true)?;
+            Ok(stream)
+        })
+        .collect()
+}
+
+/// Waits until the server has accepted the connections made so far: it takes them in order, so it
+/// has when it answers on one that comes after them.
+fn wait_until_accepted(load: &Load, address: SocketAddr) -> Result<(), LoadError> {
+    let failed = |error: io::Error| {
+        // What a read timeout is called.
+        let is_late = error.kind() == ErrorKind::WouldBlock;
+        let error = if is_late { ErrorKind::TimedOut.into() } else { error };
+        LoadError::Probe(load.address.clone(), error)
+    };
+    let mut requests = Requests::new(load.work, load.clients, load.seed, load.expects_echo);
+    let mut request = Vec::new();
+    requests.read_clock();
+    let expected = requests.write(&mut request);
+    let answered = |mut stream: TcpStream| {
+        stream.set_read_timeout(Some(TIMEOUT))?;
+        stream.write_all(&request)?;
+        let (mut splitter, mut buffer) = (Splitter::default(), [0; 4096]);
+        loop {
+            let length = match stream.read(&mut buffer)? {
+                0 => return Err(ErrorKind::UnexpectedEof.into()),
+                length => length,
+            };
+            if let (_, Some(_)) = splitter.take(&buffer[..length], expected) {
+                return Ok(());
+            }
+        }
+    };
+    connect(load, address, 1)?.into_iter().try_for_each(answered).map_err(failed)
+}
+
+/// True if the server has ended a connection that nothing was sent on, or said something on it,
+/// which can only be why.
+fn has_ended(stream: &TcpStream) -> bool {
+    let peeked = stream.set_nonblocking(true).and_then(|()| stream.peek(&mut [0]));
+    !peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
 }
 
 fn resolve(address: &str) -> Result<SocketAddr, LoadError> {

@@ -43,6 +43,8 @@ pub(crate) struct Outcome {
     first_error: Option<String>,
     pub(crate) missing: u64,
     connections_ended: u64,
+    /// Silent connections that the server ended.
+    idle_ended: u64,
     /// Replies of the connection that got the fewest, and the most.
     pub(crate) fewest_replies: u64,
     pub(crate) most_replies: u64,
@@ -90,6 +92,7 @@ impl Outcome {
             first_error: tally.first_error,
             missing: tally.missing,
             connections_ended: tally.ended,
+            idle_ended: tally.idle_ended,
             fewest_replies: tally.per_connection.iter().copied().min().unwrap_or(0),
             most_replies: tally.per_connection.iter().copied().max().unwrap_or(0),
             memory_before_idle,
@@ -99,9 +102,27 @@ impl Outcome {
         }
     }
 
-    /// True if every request got the right reply.
+    /// Why the figures are not to be used; `None` if every request got the right reply and every
+    /// connection stayed.
+    pub(crate) fn fault(&self) -> Option<String> {
+        let counts = [
+            (self.errors, "replies wrong"),
+            (self.missing, "missing"),
+            (self.connections_ended, "connections ended early"),
+            (self.idle_ended, "idle connections ended"),
+        ];
+        let found: Vec<_> = counts
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, what)| format!("{count} {what}"))
+            .collect();
+        let first = self.first_error.as_ref().map(|first| format!("; the first: {first}"));
+        (!found.is_empty()).then(|| found.join(", ") + &first.unwrap_or_default())
+    }
+
+    /// True if there is no [`Outcome::fault`].
     pub(crate) fn is_clean(&self) -> bool {
-        self.errors == 0 && self.missing == 0 && self.connections_ended == 0
+        self.fault().is_none()
     }
 
     pub(crate) fn json(&self) -> String {
@@ -143,13 +164,8 @@ impl Outcome {
         if let Some(memory) = self.memory_at_end {
             rows.push(("resident", format!("{} KiB at the end", memory / 1024)));
         }
-        if !self.is_clean() {
-            let example = self.first_error.as_deref().unwrap_or("none came");
-            let wrong = format!(
-                "{} replies wrong, {} missing, {} connections ended early; the first: {example}",
-                self.errors, self.missing, self.connections_ended
-            );
-            rows.push(("NOT CLEAN", wrong));
+        if let Some(fault) = self.fault() {
+            rows.push(("NOT CLEAN", fault));
         }
         rows.iter().map(|(name, value)| format!("{name:<13} {value}\n")).collect()
     }

@@ -44,6 +44,8 @@ pub(super) struct Tally {
     pub(super) missing: u64,
     /// Connections that ended before the end.
     pub(super) ended: u64,
+    /// Idle connections that did.
+    pub(super) idle_ended: u64,
     /// Replies of each connection in the window.
     pub(super) per_connection: Vec<u64>,
     /// CPU time of the generator in the window.
@@ -64,6 +66,7 @@ impl Tally {
             first_error: None,
             missing: 0,
             ended: 0,
+            idle_ended: 0,
             per_connection: Vec::new(),
             cpu: Duration::ZERO,
         }
@@ -105,6 +108,7 @@ impl Tally {
         self.first_error = self.first_error.take().or(other.first_error);
         self.missing += other.missing;
         self.ended += other.ended;
+        self.idle_ended += other.idle_ended;
         self.per_connection.extend(other.per_connection);
         self.cpu += other.cpu;
     }

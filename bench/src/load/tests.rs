@@ -85,7 +85,7 @@ fn an_echo_is_told_from_a_herd() {
 #[test]
 fn replies_that_never_come_are_counted_as_missing() {
     let last_replies = Duration::from_millis(20);
-    let outcome = run(&Load { last_replies, ..load(server(|_| String::new())) }).unwrap();
+    let outcome = run(&Load { last_replies, idle: 0, ..load(server(|_| String::new())) }).unwrap();
     assert_eq!((outcome.replies, outcome.missing), (0, 12), "{}", outcome.table());
 }
 
