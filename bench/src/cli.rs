@@ -127,10 +127,11 @@ pub(crate) struct Load {
     subcommand,
     name = "echo",
     help_triggers("-h", "--help", "help"),
-    example = "herd-bench echo --listen 127.0.0.1:7000"
+    example = "herd-bench echo --listen 127.0.0.1:7000",
+    note = "Says \"ready echo ADDRESS\" when it listens, and echoes until it is ended (Ctrl-C)."
 )]
 pub(crate) struct Echo {
-    /// where to listen [default: 127.0.0.1:0]
+    /// where to listen [default: 127.0.0.1:0, any free port]
     #[argh(option, arg_name = "HOST:PORT", default = "\"127.0.0.1:0\".into()")]
     pub(crate) listen: String,
 }

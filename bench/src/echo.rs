@@ -1,9 +1,11 @@
 //! A bare line echo on tokio, one task a connection: the work of a server without the work.
 
 use std::io::{self, Write as _};
+use std::time::Duration;
 
+use herd::listening;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::runtime;
 
 /// Room of a connection's buffer at the start, in bytes: 64 reports of 71 bytes fit.
@@ -12,8 +14,8 @@ const ROOM_BYTES: usize = 8 * 1024;
 /// Longest line that is echoed.
 const LONGEST_LINE: usize = 1 << 20;
 
-/// Connections that the kernel completes before they are accepted: as the herd has.
-const BACKLOG: u32 = 4096;
+/// Wait after a failed accept: descriptors come free when connections end.
+const BACK_OFF: Duration = Duration::from_millis(50);
 
 /// Says `ready echo ADDRESS`, and echoes until the process is ended.
 ///
@@ -21,24 +23,29 @@ const BACKLOG: u32 = 4096;
 ///
 /// When the address can't be listened on.
 pub(crate) fn run(listen: &str) -> io::Result<()> {
-    runtime::Builder::new_multi_thread().enable_io().build()?.block_on(serve(listen))
+    // Else 1,024 connections are the most, as a rule.
+    let _ = rlimit::increase_nofile_limit(u64::MAX);
+    // As the herd does it: with a backlog of 4,096, and host names too.
+    let listener = listening::bind(listen)?;
+    listener.set_nonblocking(true)?;
+    runtime::Builder::new_multi_thread().enable_io().build()?.block_on(serve(listener))
 }
 
-async fn serve(listen: &str) -> io::Result<()> {
-    let address = listen.parse().map_err(|_| {
-        io::Error::new(io::ErrorKind::InvalidInput, "no address: write IP:PORT, as in 127.0.0.1:0")
-    })?;
-    let socket = tokio::net::TcpSocket::new_v4()?;
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    let listener: TcpListener = socket.listen(BACKLOG)?;
-    println!("ready echo {}", listener.local_addr()?);
-    io::stdout().flush()?;
+async fn serve(listener: std::net::TcpListener) -> io::Result<()> {
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let mut stdout = io::stdout();
+    let ready = writeln!(stdout, "ready echo {}", listener.local_addr()?);
+    // Who started it may have closed its end.
+    let _ = ready.and_then(|()| stdout.flush());
     loop {
         match listener.accept().await {
             // A connection that fails is its client's loss alone.
             Ok((stream, _)) => drop(tokio::spawn(async move { echo(stream).await })),
-            Err(error) => eprintln!("herd-bench: cannot accept: {error}"),
+            Err(error) => {
+                eprintln!("herd-bench: cannot accept: {error}");
+                // It is this thread alone that accepts; the connections have threads of their own.
+                std::thread::sleep(BACK_OFF);
+            }
         }
     }
 }

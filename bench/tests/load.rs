@@ -187,3 +187,46 @@ fn a_server_that_is_not_there_is_said_so() {
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(stderr.contains(&address.to_string()), "{stderr}");
 }
+
+/// A program that is ended with the test.
+struct Ended(std::process::Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn the_echo_sends_every_line_back_whole() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_herd-bench"));
+    command.args(["echo", "--listen", "localhost:0"]).stdout(std::process::Stdio::piped());
+    let mut echo = Ended(command.spawn().unwrap());
+    let mut ready = String::new();
+    BufReader::new(echo.0.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+    let address = ready.trim_end().strip_prefix("ready echo ").unwrap().parse().unwrap();
+    let options = "--expect echo --connections 20 --outstanding 300 --idle 50 --duration 0.2";
+    line_of(&load(address, options), 0);
+
+    // A line longer than any read, in two pieces, and one that has no end.
+    let mut stream = TcpStream::connect(address).unwrap();
+    let long = format!("{}\n", "x".repeat(100_000));
+    stream.write_all(&long.as_bytes()[..60_000]).unwrap();
+    stream.write_all(&long.as_bytes()[60_000..]).unwrap();
+    stream.write_all(b"no end").unwrap();
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut back = String::new();
+    std::io::Read::read_to_string(&mut stream, &mut back).unwrap();
+    assert!(back == long, "{} bytes came back of {}", back.len(), long.len());
+}
+
+#[test]
+fn an_address_in_use_is_no_place_for_the_echo() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_herd-bench"));
+    let output = command.args(["echo", "--listen", &address]).output().unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&output.stderr).contains(&address));
+}
