@@ -17,6 +17,9 @@ use crate::process::Pid;
 /// Longest wait for a program to be ready.
 const READY_WITHIN: Duration = Duration::from_secs(20);
 
+/// How often a line of servers is started before it is said that it can't be.
+const LINE_TRIES: usize = 5;
+
 /// Where the programs are.
 pub(super) struct Programs {
     herd: PathBuf,
@@ -74,9 +77,20 @@ impl Programs {
         self.serve("Bench", &conf, Some(directory))
     }
 
-    /// As many herd servers in a line, with links between them. The first one's directory is that
-    /// of all.
+    /// As many herd servers in a line, with links between them.
     pub(super) fn line_of_herds(&self, count: usize) -> Result<Vec<Running>, FiguresError> {
+        let mut tries = 1;
+        loop {
+            match self.try_line_of_herds(count) {
+                // Somebody else got one of the ports that were free.
+                Err(FiguresError::Start(..)) if tries < LINE_TRIES => tries += 1,
+                line => return line,
+            }
+        }
+    }
+
+    /// The first one's directory is that of all.
+    fn try_line_of_herds(&self, count: usize) -> Result<Vec<Running>, FiguresError> {
         let ports = free_ports(2 * count)?;
         let servers: String = (0..count)
             .map(|at| {
@@ -105,7 +119,8 @@ impl Programs {
         directory: Option<TempDir>,
     ) -> Result<Running, FiguresError> {
         let mut command = Command::new(&self.herd);
-        command.args(["serve", name, "--conf"]).arg(conf);
+        // If this program is killed, its end of their input goes, and they stop too.
+        command.args(["serve", name, "--stop-on-eof", "--conf"]).arg(conf);
         says_ready("herd", command, directory)
     }
 
@@ -170,7 +185,7 @@ fn says_ready(
 ) -> Result<Running, FiguresError> {
     let failed = |why: String| FiguresError::Start(name, why);
     let mut child = command
-        .stdin(Stdio::null())
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .map_err(|error| failed(error.to_string()))?;

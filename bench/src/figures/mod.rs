@@ -79,51 +79,73 @@ impl FiguresError {
     }
 }
 
-/// Takes the figures, prints the report, and writes it and the samples.
+/// Takes the figures, prints the report, and writes it and the samples after every round, so that
+/// nothing that was measured is lost when a sample fails or somebody ends the program.
 ///
 /// # Errors
 ///
-/// [`FiguresError`]; what was measured before is lost.
+/// [`FiguresError`].
 pub(crate) fn run(args: &Figures) -> Result<(), FiguresError> {
     let programs = Programs::find(args.herd.as_deref())?;
     let seed = args.seed.unwrap_or_else(clock_seed);
+    eprintln!("seed {seed}");
     let scenarios = chosen(scenarios::all(&programs), args.only.as_deref())?;
+    let heading = heading(args, &programs, seed);
     let bench = Bench { programs, seconds: args.seconds, seed };
+    let out = args.out.clone().unwrap_or_else(|| default_out(&heading.date));
+    std::fs::create_dir_all(&out)?;
+    let write = |samples: &[Sample]| {
+        let report = report::markdown(&heading, &scenarios, samples);
+        std::fs::write(out.join("report.md"), &report)?;
+        std::fs::write(out.join("raw.csv"), report::csv(samples))?;
+        Ok::<_, FiguresError>(report)
+    };
     let mut rng = Rng::with_seed(seed);
     let mut samples = Vec::new();
     for scenario in &scenarios {
         for round in 1..=args.rounds {
-            let mut order: Vec<_> = scenario.contenders.iter().collect();
-            rng.shuffle(&mut order);
-            for contender in order {
-                eprintln!("{}, round {round}: {}", scenario.name, contender.name);
-                let values = (contender.run)(&bench)?;
-                let (scenario, contender) = (scenario.name, contender.name);
-                samples.push(Sample { scenario, contender, round, values });
-            }
+            take(&bench, scenario, round, &mut rng, &mut samples)?;
+            write(&samples)?;
         }
     }
-    let command = std::env::args().skip(1).collect::<Vec<_>>().join(" ");
-    let today = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
-    let heading = report::Heading {
-        date: today.clone(),
-        command: format!("herd-bench {command}"),
+    crate::print(&write(&samples)?);
+    eprintln!("written to {}", out.display());
+    Ok(())
+}
+
+/// One sample of each contender, in an order that is drawn.
+fn take(
+    bench: &Bench,
+    scenario: &Scenario,
+    round: usize,
+    rng: &mut Rng,
+    samples: &mut Vec<Sample>,
+) -> Result<(), FiguresError> {
+    let mut order: Vec<_> = scenario.contenders.iter().collect();
+    rng.shuffle(&mut order);
+    for contender in order {
+        eprintln!("{}, round {round}: {}", scenario.name, contender.name);
+        let values = (contender.run)(bench)?;
+        samples.push(Sample { scenario: scenario.name, contender: contender.name, round, values });
+    }
+    Ok(())
+}
+
+fn heading(args: &Figures, programs: &Programs, seed: u64) -> report::Heading {
+    let command = std::env::args_os().skip(1);
+    let command: Vec<_> = command.map(|word| word.to_string_lossy().into_owned()).collect();
+    report::Heading {
+        date: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+        command: format!("herd-bench {}", command.join(" ")),
         machine: machine::describe(),
         rounds: args.rounds,
         seed,
-        notes: bench.programs.missing().map(|name| format!("{name}: not installed")).collect(),
-    };
-    let report = report::markdown(&heading, &scenarios, &samples);
-    let out = args
-        .out
-        .clone()
-        .unwrap_or_else(|| Path::new("bench/results").join(format!("{}-local", &today[..10])));
-    std::fs::create_dir_all(&out)?;
-    std::fs::write(out.join("report.md"), &report)?;
-    std::fs::write(out.join("raw.csv"), report::csv(&samples))?;
-    crate::print(&report);
-    eprintln!("written to {}", out.display());
-    Ok(())
+        notes: programs.missing().map(|name| format!("{name}: not installed")).collect(),
+    }
+}
+
+fn default_out(date: &str) -> PathBuf {
+    Path::new("bench/results").join(format!("{}-local", &date[..10]))
 }
 
 fn chosen(all: Vec<Scenario>, only: Option<&str>) -> Result<Vec<Scenario>, FiguresError> {
