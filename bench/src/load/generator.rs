@@ -96,10 +96,11 @@ impl Generator {
             while cpu.len() < 2 && now >= borders[cpu.len()] {
                 cpu.push(process::thread_cpu_time());
             }
+            // First: what was due when this thread came late to the end has to be sent all the same.
+            self.send_due(now);
             if self.is_done(now) {
                 break;
             }
-            self.send_due(now);
             self.wait(&mut events)?;
             for event in &events {
                 if event.token() == ALARM {

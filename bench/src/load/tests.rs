@@ -95,3 +95,17 @@ fn a_server_that_is_not_there_is_said() {
     let error = run(&load(address.clone())).unwrap_err();
     assert!(error.to_string().starts_with(&format!("{address}: cannot connect: ")), "{error}");
 }
+
+#[test]
+fn a_generator_that_comes_late_to_the_end_still_sends_what_was_due() {
+    let streams = vec![TcpStream::connect(server(herd)).unwrap()];
+    let window = Window { from: 0, until: 100_000_000, give_up: 60_000_000_000 };
+    let requests = Requests::new(Work::Iamat, 10, 1, false);
+    let schedule = Schedule::share(1_000.0, 0, 1);
+    let generator = Generator::new(streams, 4, requests, Some(schedule), window).unwrap();
+    let long_ago = Instant::now().checked_sub(Duration::from_secs(1)).unwrap();
+    let tally = generator.run(long_ago).unwrap();
+    assert_eq!((tally.latency.len(), tally.missing, tally.errors), (100, 0, 0));
+    // Their latency counts from when they were due, so it shows how late that was.
+    assert!(tally.latency.min() > 800_000_000, "{}", tally.latency.min());
+}
