@@ -5,6 +5,7 @@
 //! - [`protocol`]: the wire contract, pure: commands, replies, fields, lines
 //! - [`config`]: the conf file, read and validated
 //! - [`threads`]: where threads are born, named and counted
+//! - [`counters`]: what a server has counted since its start
 //! - [`log`]: the log of one server: traffic and events, written in batches
 //! - [`listening`]: binding and accepting
 //! - [`records`]: the map from client to record, and the merge: newest wins
@@ -17,6 +18,7 @@
 pub mod check;
 pub mod client;
 pub mod config;
+pub mod counters;
 pub mod flood;
 pub mod listening;
 pub mod log;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use herd::config::{Config, Limits, Links, Log, Places, Pool, is_loopback};
+use herd::config::{Admin, Config, Data, Limits, Links, Log, Places, Pool, is_loopback};
 
 const HERD: &str = include_str!("../conf/herd.toml");
 
@@ -39,7 +39,9 @@ fn the_seed_herd_is_the_one_in_the_contract() {
     for (server, port) in config.servers.iter().zip(12_000..) {
         assert_eq!(server.listen, format!("127.0.0.1:{port}"));
         assert_eq!(server.links, format!("127.0.0.1:{}", port + 1000));
+        assert_eq!(server.admin, Some(format!("127.0.0.1:{}", port + 2000)));
     }
+    assert_eq!(config.data.dir.as_deref(), Some(Path::new("data")));
 }
 
 #[test]
@@ -57,11 +59,17 @@ fn the_second_herd_is_the_one_in_the_contract_and_runs_beside_the_first() {
         ]
     );
     let addresses = |config: &Config| -> Vec<String> {
-        config.servers.iter().flat_map(|s| [s.listen.clone(), s.links.clone()]).collect()
+        config
+            .servers
+            .iter()
+            .flat_map(|s| [Some(s.listen.clone()), Some(s.links.clone()), s.admin.clone()])
+            .flatten()
+            .collect()
     };
     let first = addresses(&accepted(HERD));
     assert!(addresses(&config).iter().all(|address| !first.contains(address)));
     assert_ne!(config.log.dir, Log::default().dir);
+    assert_ne!(config.data.dir, accepted(HERD).data.dir);
 }
 
 #[test]
@@ -96,6 +104,8 @@ fn the_defaults_that_the_seed_conf_shows_are_true() {
     assert_eq!(spelled_out.pool, Pool::default());
     assert_eq!(spelled_out.limits, Limits::default());
     assert_eq!(spelled_out.links, Links::default());
+    assert_eq!(spelled_out.data, Data { dir: Some("data".into()), ..Data::default() });
+    assert_eq!(spelled_out.admin, Admin::default());
     assert_eq!(spelled_out.places, Places::default());
     assert_eq!(spelled_out.log, Log::default());
 }
@@ -113,7 +123,7 @@ fn the_seed_conf_shows_every_key() {
             shown.entry(table).or_default().push(key);
         }
     }
-    for table in ["server", "pool", "limits", "links", "places", "log"] {
+    for table in ["server", "pool", "limits", "links", "data", "admin", "places", "log"] {
         // The message about an unknown key lists those that there are.
         let header = if table == "server" { "[[server]]".into() } else { format!("[{table}]") };
         let text = format!("{header}\nx = 1\n");

@@ -109,7 +109,8 @@ impl Simulation {
             time: Nanos(time),
             skew: Nanos(self.clock - time),
         });
-        if self.servers[server].records.report(&record) == Merged::Stored {
+        if matches!(self.servers[server].records.report(&record, usize::MAX), Merged::Stored { .. })
+        {
             self.expected.merge(&record);
             self.flood(server, Accepted { record, from: None });
         }
@@ -137,7 +138,7 @@ impl Simulation {
         let record =
             if stays { line.on_the_way[at].clone() } else { line.on_the_way.swap_remove(at) };
         let (to, from) = (line.to, Some(line.back));
-        if self.servers[to].records.merge(&record) == Merged::Stored {
+        if matches!(self.servers[to].records.merge(&record), Merged::Stored { .. }) {
             self.flood(to, Accepted { record, from });
         }
     }

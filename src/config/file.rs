@@ -21,6 +21,10 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) links: Links,
     #[serde(default)]
+    pub(super) data: Data,
+    #[serde(default)]
+    pub(super) admin: Admin,
+    #[serde(default)]
     pub(super) places: Places,
     #[serde(default)]
     pub(super) log: Log,
@@ -32,6 +36,7 @@ pub(super) struct Server {
     pub(super) name: Setting,
     pub(super) listen: Setting,
     pub(super) links: Setting,
+    pub(super) admin: Setting,
     #[serde(default)]
     pub(super) neighbors: Vec<Spanned<toml::Value>>,
     pub(super) link: Setting,
@@ -43,6 +48,7 @@ pub(super) struct Pool {
     pub(super) mode: Setting,
     pub(super) workers: Setting,
     pub(super) max_connections: Setting,
+    pub(super) max_connections_per_address: Setting,
     pub(super) idle_timeout: Setting,
 }
 
@@ -54,6 +60,8 @@ pub(super) struct Limits {
     pub(super) commands_per_connection: Setting,
     pub(super) line_timeout: Setting,
     pub(super) write_timeout: Setting,
+    pub(super) max_untaken: Setting,
+    pub(super) max_records: Setting,
 }
 
 #[derive(Default, Deserialize)]
@@ -61,6 +69,24 @@ pub(super) struct Limits {
 pub(super) struct Links {
     pub(super) timeout: Setting,
     pub(super) one_shot_dials_per_second: Setting,
+    pub(super) key_file: Setting,
+    pub(super) sync_interval: Setting,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Data {
+    pub(super) dir: Setting,
+    pub(super) durability: Setting,
+    pub(super) interval: Setting,
+    pub(super) commit_timeout: Setting,
+    pub(super) expire_after: Setting,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Admin {
+    pub(super) beyond_loopback: Setting,
 }
 
 #[derive(Default, Deserialize)]
@@ -73,6 +99,8 @@ pub(super) struct Places {
     pub(super) timeout: Setting,
     pub(super) workers: Setting,
     pub(super) queue: Setting,
+    pub(super) whatsat_per_second: Setting,
+    pub(super) whatsat_per_second_per_address: Setting,
 }
 
 #[derive(Default, Deserialize)]

@@ -34,6 +34,10 @@ pub struct Config {
     pub limits: Limits,
     /// How neighbors are spoken to.
     pub links: Links,
+    /// What is kept on disk.
+    pub data: Data,
+    /// The HTTP server for whoever watches.
+    pub admin: Admin,
     /// Who is asked what is near.
     pub places: Places,
     /// Where and what is logged.
@@ -51,6 +55,8 @@ pub struct Server {
     /// `listen`, and its port + 1000 (0 if that is 0). Neighbors dial a plain or one-shot server
     /// at `listen`, which this then repeats.
     pub links: String,
+    /// Where it can be watched over HTTP, `HOST:PORT`; `None`, the default: nowhere.
+    pub admin: Option<String>,
     /// Both ways: whoever lists this server is here too. Sorted, without repeats.
     pub neighbors: Vec<ServerName>,
     /// How it takes updates.
@@ -79,6 +85,9 @@ pub struct Pool {
     pub workers: usize,
     /// Connections of clients at a time, over all: 1 to 1,000,000. Default: 12,000.
     pub max_connections: usize,
+    /// Connections of clients at a time from one address: 1 to 1,000,000; those of this machine do not
+    /// count. Default: 1,000.
+    pub max_connections_per_address: usize,
     /// A connection without a command for so long is closed: 10 ms to 30 days. Default: 10 minutes.
     pub idle_timeout: Duration,
 }
@@ -106,6 +115,11 @@ pub struct Limits {
     pub line_timeout: Duration,
     /// How long a client may leave replies untaken: 10 ms to a day. Default: 30 seconds.
     pub write_timeout: Duration,
+    /// Bytes of replies that wait for a client; beyond, nothing more is handled for it until it takes
+    /// some. The last reply may go over it. 4 KiB to 16 MiB. Default: 256 KiB.
+    pub max_untaken: usize,
+    /// Records beyond which reports of new clients are refused: 1 to 1,000,000,000. Default: 10,000,000.
+    pub max_records: usize,
 }
 
 /// `[links]`
@@ -115,6 +129,46 @@ pub struct Links {
     pub timeout: Duration,
     /// Dials a second to a one-shot neighbor, at most: 1 to 10,000. Default: 50.
     pub one_shot_dials_per_second: u32,
+    /// The keys of the links' encryption; `None`, the default: links are in clear, and on loopback only.
+    pub key_file: Option<PathBuf>,
+    /// How often neighbors compare their records, besides when a link comes up: 1 second to a day.
+    /// Default: 30 seconds.
+    pub sync_interval: Duration,
+}
+
+/// `[data]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Data {
+    /// The store of each server is the directory of its name in here; from the working directory if
+    /// relative. `None`, the default: nothing is kept on disk.
+    pub dir: Option<PathBuf>,
+    /// When what is stored is safe on the disk. Default: interval.
+    pub durability: Durability,
+    /// How often, with `interval`: 10 ms to 1 hour. Default: 1 second.
+    pub interval: Duration,
+    /// How long a reply waits for its commit, with `always`: 10 ms to 5 minutes. Default: 5 seconds.
+    pub commit_timeout: Duration,
+    /// Records whose time is older are dropped: 1 second to 36,500 days; `None`, the default: never.
+    pub expire_after: Option<Duration>,
+}
+
+/// `[data] durability`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// When the operating system gets to it, and at a stop.
+    None,
+    /// Every [`Data::interval`].
+    #[default]
+    Interval,
+    /// Before the reply.
+    Always,
+}
+
+/// `[admin]`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Admin {
+    /// True if a server's `admin` may be an address that other machines can reach. Default: false.
+    pub beyond_loopback: bool,
 }
 
 /// `[places]`
@@ -137,6 +191,11 @@ pub struct Places {
     pub workers: usize,
     /// Look-ups that wait for a call: 1 to 1,000,000. Default: 1024.
     pub queue: usize,
+    /// WHATSAT commands a second, over all clients, that may ask a provider that costs (all but the
+    /// gazetteer): 1 to 1,000,000. Default: 50.
+    pub whatsat_per_second: u32,
+    /// The same for one address; those of this machine do not count: 1 to 1,000,000. Default: 5.
+    pub whatsat_per_second_per_address: u32,
 }
 
 /// `[places] provider`
@@ -208,9 +267,13 @@ impl Config {
             pool: sections::pool(source, &file.pool)?,
             limits: sections::limits(source, &file.limits)?,
             links: sections::links(source, &file.links)?,
+            data: sections::data(source, &file.data)?,
+            admin: sections::admin(source, &file.admin)?,
             places: sections::places(source, &file.places)?,
             log: sections::log(source, &file.log)?,
         };
+        servers::check_links(source, &file, &config)?;
+        servers::check_admin(source, &file, &config)?;
         sections::check_pool(source, &file, &config.pool, &config.places, machine)?;
         Ok(config)
     }
@@ -268,6 +331,7 @@ impl Default for Pool {
             mode: PoolMode::Lots,
             workers: 200,
             max_connections: 12_000,
+            max_connections_per_address: 1_000,
             idle_timeout: Duration::from_mins(10),
         }
     }
@@ -281,13 +345,32 @@ impl Default for Limits {
             commands_per_connection: None,
             line_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(30),
+            max_untaken: 256 * 1024,
+            max_records: 10_000_000,
         }
     }
 }
 
 impl Default for Links {
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(5), one_shot_dials_per_second: 50 }
+        Self {
+            timeout: Duration::from_secs(5),
+            one_shot_dials_per_second: 50,
+            key_file: None,
+            sync_interval: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Default for Data {
+    fn default() -> Self {
+        Self {
+            dir: None,
+            durability: Durability::Interval,
+            interval: Duration::from_secs(1),
+            commit_timeout: Duration::from_secs(5),
+            expire_after: None,
+        }
     }
 }
 
@@ -301,6 +384,8 @@ impl Default for Places {
             timeout: Duration::from_secs(5),
             workers: 16,
             queue: 1024,
+            whatsat_per_second: 50,
+            whatsat_per_second_per_address: 5,
         }
     }
 }

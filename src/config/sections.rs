@@ -1,4 +1,4 @@
-//! `[pool]`, `[limits]`, `[links]`, `[places]` and `[log]`: each key's range, and what the machine
+//! `[pool]`, `[limits]`, `[links]`, `[data]`, `[admin]`, `[places]` and `[log]`: each key's range, and what the machine
 //! can hold.
 
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use toml::Value;
 use super::error::{ConfigError, Source};
 use super::file::{self, Setting};
 use super::values::{Table, count, duration, number, one_of, shown, size, text, truth};
-use super::{Limits, Links, Log, Places, Pool, PoolMode, ProviderKind};
+use super::{Admin, Data, Durability, Limits, Links, Log, Places, Pool, PoolMode, ProviderKind};
 
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
@@ -32,6 +32,13 @@ pub(super) fn pool(source: Source<'_>, raw: &file::Pool) -> Result<Pool, ConfigE
         max_connections: table
             .read("max_connections", &raw.max_connections, count(1..=1_000_000))?
             .unwrap_or(default.max_connections),
+        max_connections_per_address: table
+            .read(
+                "max_connections_per_address",
+                &raw.max_connections_per_address,
+                count(1..=1_000_000),
+            )?
+            .unwrap_or(default.max_connections_per_address),
         idle_timeout: table
             .read("idle_timeout", &raw.idle_timeout, idle)?
             .unwrap_or(default.idle_timeout),
@@ -60,6 +67,12 @@ pub(super) fn limits(source: Source<'_>, raw: &file::Limits) -> Result<Limits, C
         write_timeout: table
             .read("write_timeout", &raw.write_timeout, timeout())?
             .unwrap_or(default.write_timeout),
+        max_untaken: table
+            .read("max_untaken", &raw.max_untaken, size(4 * KIB..=16 * MIB))?
+            .map_or(default.max_untaken, |bytes| bytes as usize),
+        max_records: table
+            .read("max_records", &raw.max_records, count(1..=1_000_000_000))?
+            .unwrap_or(default.max_records),
     })
 }
 
@@ -72,7 +85,41 @@ pub(super) fn links(source: Source<'_>, raw: &file::Links) -> Result<Links, Conf
         one_shot_dials_per_second: table
             .read("one_shot_dials_per_second", &raw.one_shot_dials_per_second, number(1..=10_000))?
             .map_or(default.one_shot_dials_per_second, |dials| dials as u32),
+        key_file: table.read("key_file", &raw.key_file, text)?.map(PathBuf::from),
+        sync_interval: table
+            .read("sync_interval", &raw.sync_interval, duration(Duration::from_secs(1)..=DAY))?
+            .unwrap_or(default.sync_interval),
     })
+}
+
+pub(super) fn data(source: Source<'_>, raw: &file::Data) -> Result<Data, ConfigError> {
+    let table = table(source, "data");
+    let default = Data::default();
+    let durabilities = &[
+        ("none", Durability::None),
+        ("interval", Durability::Interval),
+        ("always", Durability::Always),
+    ];
+    let interval = duration(SHORTEST..=Duration::from_hours(1));
+    let commit_timeout = duration(SHORTEST..=Duration::from_mins(5));
+    let expire_after = duration(Duration::from_secs(1)..=36_500 * DAY);
+    Ok(Data {
+        dir: table.read("dir", &raw.dir, text)?.map(PathBuf::from),
+        durability: table
+            .read("durability", &raw.durability, one_of(durabilities))?
+            .unwrap_or(default.durability),
+        interval: table.read("interval", &raw.interval, interval)?.unwrap_or(default.interval),
+        commit_timeout: table
+            .read("commit_timeout", &raw.commit_timeout, commit_timeout)?
+            .unwrap_or(default.commit_timeout),
+        expire_after: table.read("expire_after", &raw.expire_after, expire_after)?,
+    })
+}
+
+pub(super) fn admin(source: Source<'_>, raw: &file::Admin) -> Result<Admin, ConfigError> {
+    let beyond_loopback =
+        table(source, "admin").read("beyond_loopback", &raw.beyond_loopback, truth)?;
+    Ok(Admin { beyond_loopback: beyond_loopback.unwrap_or_default() })
 }
 
 pub(super) fn places(source: Source<'_>, raw: &file::Places) -> Result<Places, ConfigError> {
@@ -95,6 +142,16 @@ pub(super) fn places(source: Source<'_>, raw: &file::Places) -> Result<Places, C
         timeout: table.read("timeout", &raw.timeout, timeout)?.unwrap_or(default.timeout),
         workers: table.read("workers", &raw.workers, count(1..=1_000))?.unwrap_or(default.workers),
         queue: table.read("queue", &raw.queue, count(1..=1_000_000))?.unwrap_or(default.queue),
+        whatsat_per_second: table
+            .read("whatsat_per_second", &raw.whatsat_per_second, number(1..=1_000_000))?
+            .map_or(default.whatsat_per_second, |rate| rate as u32),
+        whatsat_per_second_per_address: table
+            .read(
+                "whatsat_per_second_per_address",
+                &raw.whatsat_per_second_per_address,
+                number(1..=1_000_000),
+            )?
+            .map_or(default.whatsat_per_second_per_address, |rate| rate as u32),
     };
     check_key(&table, raw, &places)?;
     Ok(places)

@@ -9,7 +9,7 @@ use super::address::{Address, is_loopback};
 use super::error::{ConfigError, Source, with_commas};
 use super::file;
 use super::values::{Table, one_of, shown};
-use super::{LinkKind, Server};
+use super::{Config, LinkKind, Server};
 use crate::protocol::ServerName;
 
 /// How far a server's `links` lies above its `listen` by default, in ports.
@@ -47,6 +47,7 @@ struct Draft<'a> {
     at: Range<usize>,
     listen: Address,
     links: Option<Address>,
+    admin: Option<Address>,
     /// True for a herd server that other herd servers dial.
     opens_links: bool,
 }
@@ -66,6 +67,7 @@ impl<'a> Draft<'a> {
             source.refuse(at.clone(), format!("{}{example}", table.label))
         })?;
         let links = table.read("links", &raw.links, address)?;
+        let admin = table.read("admin", &raw.admin, address)?;
         let kinds = &[
             ("herd", LinkKind::Herd),
             ("plain", LinkKind::Plain),
@@ -76,13 +78,14 @@ impl<'a> Draft<'a> {
             name,
             listen: listen.to_string(),
             links: String::new(),
+            admin: admin.as_ref().map(Address::to_string),
             neighbors: Vec::new(),
             link,
         };
-        Ok(Self { server, raw, table, at, listen, links, opens_links: false })
+        Ok(Self { server, raw, table, at, listen, links, admin, opens_links: false })
     }
 
-    /// Decides where neighbors dial, and whether that may be.
+    /// Decides where neighbors dial.
     fn settle_links(&mut self) -> Result<(), ConfigError> {
         if self.server.link != LinkKind::Herd {
             if self.links.is_some() {
@@ -98,14 +101,6 @@ impl<'a> Draft<'a> {
             None => self.default_links()?,
         };
         self.server.links = links.to_string();
-        if self.opens_links && !may_open_links(&links) {
-            return Err(self.refuse_links(format!(
-                "{links} can be reached from other machines, and links are not encrypted yet; set \
-                 links to a loopback address, as in links = \"127.0.0.1:{}\", and let neighbors on \
-                 other machines reach it through a tunnel that ends on loopback (ssh -L, stunnel)",
-                links.port
-            )));
-        }
         self.links = Some(links);
         Ok(())
     }
@@ -141,11 +136,74 @@ impl<'a> Draft<'a> {
     }
 }
 
-/// The one place that decides where links may be opened. Links are not encrypted and nobody on them
-/// proves who they are, so who reaches the port could forge every record: only this machine may.
-/// Once links have a key, a server that has one may open them anywhere.
-fn may_open_links(links: &Address) -> bool {
-    is_loopback(&links.host)
+/// The one place that decides who may open links where. Without a key links are not encrypted and nobody on
+/// them proves who they are, so who reaches the port could forge every record: only this machine may.
+/// With a key everyone on a link has to have it, which servers of other kinds cannot.
+pub(super) fn check_links(
+    source: Source<'_>,
+    raw: &file::File,
+    config: &Config,
+) -> Result<(), ConfigError> {
+    for (server, raw) in config.servers.iter().zip(&raw.server) {
+        let raw = raw.get_ref();
+        let refuse = |at: &file::Setting, what: &str| {
+            let span = at.as_ref().map_or(0..0, Spanned::span);
+            Err(source.refuse(span, format!("server \"{}\": {what}", server.name)))
+        };
+        if config.links.key_file.is_some() {
+            if server.link != LinkKind::Herd {
+                return refuse(
+                    &raw.link,
+                    &format!(
+                        "link: a server with link = \"{}\" has no key, and [links] key_file is set; take \
+                         either away",
+                        server.link
+                    ),
+                );
+            }
+            continue;
+        }
+        let links = Address::parse(&server.links).map_err(|what| source.refuse(0..0, what))?;
+        if config.opens_links(server) && !is_loopback(&links.host) {
+            // The default follows from `listen`, so that is the line to look at.
+            let at = if raw.links.is_some() { &raw.links } else { &raw.listen };
+            return refuse(
+                at,
+                &format!(
+                    "links: {links} can be reached from other machines, and links are in clear; make a key \
+                     with `herd keygen herd.key`, bring it to every server, and set [links] key_file = \
+                     \"herd.key\"; or set links to a loopback address, as in links = \"127.0.0.1:{}\"",
+                    links.port
+                ),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// What a server tells whoever watches it is for nobody else, unless the conf says so.
+pub(super) fn check_admin(
+    source: Source<'_>,
+    raw: &file::File,
+    config: &Config,
+) -> Result<(), ConfigError> {
+    if config.admin.beyond_loopback {
+        return Ok(());
+    }
+    for (server, raw) in config.servers.iter().zip(&raw.server) {
+        let Some(text) = &server.admin else { continue };
+        let span = raw.get_ref().admin.as_ref().map_or(0..0, Spanned::span);
+        let admin = Address::parse(text).map_err(|what| source.refuse(span.clone(), what))?;
+        if !is_loopback(&admin.host) {
+            let what = format!(
+                "server \"{}\": admin: {admin} can be reached from other machines, without a password; \
+                 set a loopback address, as in admin = \"127.0.0.1:{}\", or [admin] beyond_loopback = true",
+                server.name, admin.port
+            );
+            return Err(source.refuse(span, what));
+        }
+    }
+    Ok(())
 }
 
 fn refuse_duplicate_names(drafts: &[Draft<'_>]) -> Result<(), ConfigError> {
@@ -205,17 +263,19 @@ fn refuse_duplicate_addresses(drafts: &[Draft<'_>]) -> Result<(), ConfigError> {
     let mut taken: HashMap<Address, String> = HashMap::new();
     for draft in drafts {
         let links = draft.links.as_ref().filter(|_| draft.opens_links);
-        for (key, address) in [("listen", Some(&draft.listen)), ("links", links)] {
+        let sockets =
+            [("listen", Some(&draft.listen)), ("links", links), ("admin", draft.admin.as_ref())];
+        for (key, address) in sockets {
             let Some(address) = address.filter(|address| address.port != 0) else { continue };
             let owner = format!("{key} of server \"{}\"", draft.server.name);
             let Some(first) = taken.insert(address.canonical(), owner) else { continue };
             let what = format!("{address} is {first} too; use another port");
             return Err(match key {
                 "links" => draft.refuse_links(what),
-                _ => draft.refuse(
-                    draft.raw.listen.as_ref().map(Spanned::span),
-                    &format!("listen: {what}"),
-                ),
+                _ => {
+                    let raw = if key == "admin" { &draft.raw.admin } else { &draft.raw.listen };
+                    draft.refuse(raw.as_ref().map(Spanned::span), &format!("{key}: {what}"))
+                }
             });
         }
     }

@@ -61,6 +61,7 @@ fn a_name_and_an_address_are_enough() {
         name: name("Alone"),
         listen: "localhost:1".to_string(),
         links: "localhost:1001".to_string(),
+        admin: None,
         neighbors: vec![],
         link: LinkKind::Herd,
     };
@@ -69,6 +70,8 @@ fn a_name_and_an_address_are_enough() {
     assert_eq!(config.pool, Pool::default());
     assert_eq!(config.limits, Limits::default());
     assert_eq!(config.links, Links::default());
+    assert_eq!(config.data, Data::default());
+    assert_eq!(config.admin, Admin::default());
     assert_eq!(config.places, Places::default());
     assert_eq!(config.log, Log::default());
 }
@@ -79,10 +82,12 @@ fn every_key_is_read() {
         r#"{PAIR}
         links = "[::1]:9"
         link = "herd"
+        admin = "10.0.0.1:7"
         [pool]
         mode = "pinned"
         workers = 7
         max_connections = 8
+        max_connections_per_address = 6
         idle_timeout = "1m 30s"
         [limits]
         max_line = 512
@@ -90,9 +95,21 @@ fn every_key_is_read() {
         commands_per_connection = 1
         line_timeout = "250ms"
         write_timeout = "2s"
+        max_untaken = "4KiB"
+        max_records = 11
         [links]
         timeout = "100ms"
         one_shot_dials_per_second = 3
+        key_file = "herd.key"
+        sync_interval = "1s"
+        [data]
+        dir = "there"
+        durability = "always"
+        interval = "10ms"
+        commit_timeout = "20ms"
+        expire_after = "30d"
+        [admin]
+        beyond_loopback = true
         [places]
         provider = "google-legacy"
         base_url = "http://127.0.0.1:8080/x"
@@ -100,6 +117,8 @@ fn every_key_is_read() {
         timeout = "1s"
         workers = 2
         queue = 4
+        whatsat_per_second = 12
+        whatsat_per_second_per_address = 13
         [log]
         dir = "here"
         level = "off"
@@ -110,12 +129,14 @@ fn every_key_is_read() {
     ));
     let ball = config.server(&name("Ball")).unwrap();
     assert_eq!(ball.links, "[::1]:9");
+    assert_eq!(ball.admin.as_deref(), Some("10.0.0.1:7"));
     assert_eq!(
         config.pool,
         Pool {
             mode: PoolMode::Pinned,
             workers: 7,
             max_connections: 8,
+            max_connections_per_address: 6,
             idle_timeout: Duration::from_secs(90)
         }
     );
@@ -126,13 +147,31 @@ fn every_key_is_read() {
             max_ahead: Duration::ZERO,
             commands_per_connection: Some(1),
             line_timeout: Duration::from_millis(250),
-            write_timeout: Duration::from_secs(2)
+            write_timeout: Duration::from_secs(2),
+            max_untaken: 4096,
+            max_records: 11,
         }
     );
     assert_eq!(
         config.links,
-        Links { timeout: Duration::from_millis(100), one_shot_dials_per_second: 3 }
+        Links {
+            timeout: Duration::from_millis(100),
+            one_shot_dials_per_second: 3,
+            key_file: Some(PathBuf::from("herd.key")),
+            sync_interval: Duration::from_secs(1),
+        }
     );
+    assert_eq!(
+        config.data,
+        Data {
+            dir: Some(PathBuf::from("there")),
+            durability: Durability::Always,
+            interval: Duration::from_millis(10),
+            commit_timeout: Duration::from_millis(20),
+            expire_after: Some(Duration::from_hours(720)),
+        }
+    );
+    assert_eq!(config.admin, Admin { beyond_loopback: true });
     assert_eq!(
         config.places,
         Places {
@@ -142,7 +181,9 @@ fn every_key_is_read() {
             key_file: None,
             timeout: Duration::from_secs(1),
             workers: 2,
-            queue: 4
+            queue: 4,
+            whatsat_per_second: 12,
+            whatsat_per_second_per_address: 13,
         }
     );
     assert_eq!(
@@ -222,7 +263,7 @@ fn a_plain_server_is_dialed_at_listen() {
 
 #[test]
 fn links_beyond_loopback_are_refused_and_the_way_out_is_said() {
-    let remedy = ["not encrypted", "links = \"127.0.0.1:13001\"", "tunnel", "ssh -L"];
+    let remedy = ["in clear", "herd keygen", "key_file", "links = \"127.0.0.1:13001\""];
     for host in ["0.0.0.0", "10.0.0.1", "ball.example.com", "[::]", "[::ffff:10.0.0.1]"] {
         refused(
             &PAIR.replace("127.0.0.1:12001", &format!("{host}:12001")),
@@ -241,6 +282,33 @@ fn links_beyond_loopback_are_refused_and_the_way_out_is_said() {
     // Without neighbors nothing is opened, nor by or for a plain server.
     accepted(&server("Alone", "0.0.0.0:12000", ""));
     accepted(&format!("{listen}link = \"plain\"\n").replace("127.0.0.1:12000", "10.0.0.1:12000"));
+}
+
+#[test]
+fn with_a_key_links_are_opened_anywhere_and_servers_without_one_are_refused() {
+    let key = "[links]\nkey_file = \"herd.key\"\n";
+    accepted(&format!("{}{key}", PAIR.replace("127.0.0.1:12001", "10.0.0.1:12001")));
+    for kind in ["plain", "one-shot"] {
+        pair_refused(
+            &format!("link = \"{kind}\"\n{key}"),
+            &["x.toml:8: server \"Ball\": link: ", kind, "has no key", "take either away"],
+        );
+    }
+}
+
+#[test]
+fn an_admin_address_beyond_loopback_is_refused_unless_it_is_on_purpose() {
+    pair_refused(
+        "admin = \"10.0.0.1:7\"",
+        &["x.toml:8: server \"Ball\": admin: ", "127.0.0.1:7", "beyond_loopback = true"],
+    );
+    accepted(&format!("{PAIR}admin = \"10.0.0.1:7\"\n[admin]\nbeyond_loopback = true\n"));
+    let config = accepted(&format!("{PAIR}admin = \"[::1]:7\"\n"));
+    assert_eq!(config.servers[1].admin.as_deref(), Some("[::1]:7"));
+    pair_refused(
+        "admin = \"127.0.0.1:12000\"",
+        &["x.toml:8: server \"Ball\": admin: ", "listen of server \"Alford\""],
+    );
 }
 
 #[test]
@@ -386,7 +454,7 @@ fn lots_and_their_lookups_have_to_fit_too() {
 fn unknown_keys_are_refused_with_those_that_are_allowed() {
     pair_refused(
         "port = 5",
-        &["x.toml:8: [[server]] port: unknown key", "name, listen, links, neighbors, link"],
+        &["x.toml:8: [[server]] port: unknown key", "name, listen, links, admin, neighbors, link"],
     );
     pair_refused(
         "[pool]\nworker = 5",

@@ -15,7 +15,7 @@ use super::outbox::Taken;
 use super::{Flood, NeighborId};
 use crate::config::LinkKind;
 use crate::protocol::reply::write_update;
-use crate::records::{Record, SHARDS};
+use crate::records::{Cursor, Record};
 use crate::threads;
 
 /// Longest wait for a connection: short, so that after a cut a new attempt is soon under way.
@@ -210,8 +210,9 @@ impl Dialer<'_> {
         mut send: impl FnMut(&[Record]) -> io::Result<()>,
         mut idle: impl FnMut() -> io::Result<()>,
     ) -> io::Result<()> {
-        for shard in 0..SHARDS {
-            for records in self.flood.records.shard(shard).chunks(piece) {
+        let mut cursor = Cursor::default();
+        while let Some(page) = self.flood.records.page(&mut cursor) {
+            for records in page.chunks(piece) {
                 send(records)?;
                 match self.link.outbox.take(piece, Duration::ZERO) {
                     Taken::Records(records) => send(&records)?,

@@ -23,6 +23,7 @@ use ::log::Level;
 use crossbeam_channel::Receiver;
 
 use crate::config;
+use crate::counters::Counters;
 use crate::log::{Log, Stamp, escape_into};
 use crate::protocol::ServerName;
 use crate::records::Records;
@@ -45,6 +46,8 @@ pub struct Flood {
     pub settings: config::Links,
     /// Where links come and go, and updates pass.
     pub log: Log,
+    /// What was done and refused.
+    pub counters: Arc<Counters>,
 }
 
 /// The running threads of replication.

@@ -288,7 +288,7 @@ impl Reader<'_> {
     /// What an UPDATE line brought: a record to flood, if it was newer. `None` for other lines.
     fn merge_line(&self, line: &[u8]) -> Option<Option<Accepted>> {
         let record = Record::new(&Update::parse(line)?.fields());
-        let is_newer = self.flood.records.merge(&record) == Merged::Stored;
+        let is_newer = matches!(self.flood.records.merge(&record), Merged::Stored { .. });
         Some(is_newer.then_some(Accepted { record, from: Some(self.id) }))
     }
 }

@@ -13,6 +13,7 @@ mod backlog;
 mod file;
 mod global;
 mod line;
+mod seldom;
 mod writer;
 
 use std::fmt;
@@ -33,6 +34,7 @@ use crate::{config, threads};
 
 pub use self::global::{GlobalLog, set_global};
 pub use self::line::{Clock, Escaped, Stamp, escape_into};
+pub use self::seldom::Seldom;
 pub use ::log::{Level, LevelFilter};
 
 /// How long a [`LogThread`] that is dropped without [`LogThread::close`] may take to write what

@@ -1,90 +1,107 @@
 //! The map from client to record, and the merge: newest wins.
+//!
+//! Reading order: [`Record`] and its merge order, [`digest`] (what a set of records comes to),
+//! `shard` (one table and its digests), and here the whole.
 
+pub mod digest;
 mod record;
+mod shard;
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::RandomState;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use hashbrown::HashTable;
-use hashbrown::hash_table::Entry;
 use parking_lot::RwLock;
 
+use crate::protocol::Nanos;
+use digest::{BUCKETS, Digest, Place, SHARDS};
 pub use record::Record;
+use shard::{Shard, Slot};
 
-/// Shards of the map. Each has its own lock and grows by itself, so that neither a lock nor a
-/// growing table is ever held for long; more cost only an empty table each.
-pub const SHARDS: usize = 256;
+/// Slots of a shard's table that are read under one lock, at most: some 100 microseconds.
+const PAGE_SLOTS: usize = 4096;
 
-/// Every client's newest record. Shared by all threads; each call locks one shard for a few
-/// hundred nanoseconds, [`Records::shard`] for as long as it copies one.
+/// Every client's newest record. Shared by all threads; each call locks one shard at a time, for a
+/// few hundred nanoseconds, [`Records::page`] for some 100 microseconds.
 #[derive(Debug)]
 pub struct Records {
-    shards: Box<[RwLock<HashTable<Record>>]>,
+    shards: Box<[RwLock<Shard>]>,
     /// Keyed at random for each process: clients choose their names, so with a fixed hash they
     /// could choose names that fall together.
     hasher: RandomState,
+    /// How many records there are: with many threads at it, right to within a few.
+    count: AtomicUsize,
 }
 
 /// What became of a report or an update.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Merged {
     /// It was newer than what was held, and is held now.
-    Stored,
+    Stored {
+        /// Nothing was held of this client before.
+        is_new: bool,
+    },
     /// It was not newer than this, which is still held.
     Held(Record),
+    /// It is of before the horizon ([`Records::expire`]), and not taken.
+    Expired,
+    /// It is of a new client, and there are as many as may be.
+    Full,
 }
+
+/// How far a reader of the whole map has come. The default is its beginning.
+#[derive(Clone, Debug, Default)]
+pub struct Cursor {
+    shard: usize,
+    slot: Slot,
+}
+
+/// Which buckets of a shard are meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BucketSet([bool; BUCKETS]);
 
 impl Default for Records {
     fn default() -> Self {
-        let shards = (0..SHARDS).map(|_| RwLock::new(HashTable::new())).collect();
-        Self { shards, hasher: RandomState::new() }
+        let shards = (0..SHARDS).map(|_| RwLock::new(Shard::new())).collect();
+        Self { shards, hasher: RandomState::new(), count: AtomicUsize::new(0) }
     }
 }
 
 impl Records {
-    /// Merges what a client reported. A report that is held already stays as it was stamped, even
-    /// if the clock went back meanwhile.
-    pub fn report(&self, record: &Record) -> Merged {
-        self.put(record, |held| !record.is_same_report(held) && record.is_newer_than(held))
+    /// Merges what a client reported; a new client only while there are fewer than `most` records. A
+    /// report that is held already stays as it was stamped, even if the clock went back meanwhile.
+    pub fn report(&self, record: &Record, most: usize) -> Merged {
+        let replaces = |held: &Record| !record.is_same_report(held) && record.is_newer_than(held);
+        self.put(record, replaces, || self.len() < most)
     }
 
-    /// Merges what another server knows.
+    /// Merges what another server, or the disk, knows: however many there are, so that copies stay equal.
     pub fn merge(&self, record: &Record) -> Merged {
-        self.put(record, |held| record.is_newer_than(held))
+        self.put(record, |held| record.is_newer_than(held), || true)
     }
 
-    fn put(&self, record: &Record, replaces: impl FnOnce(&Record) -> bool) -> Merged {
-        let hash = self.hasher.hash_one(record.client());
-        let mut shard = self.shard_of(hash).write();
-        let entry = shard.entry(
-            hash,
-            |held| held.client() == record.client(),
-            |held| self.hasher.hash_one(held.client()),
-        );
-        match entry {
-            Entry::Vacant(vacant) => {
-                vacant.insert(record.clone());
-                Merged::Stored
-            }
-            Entry::Occupied(mut held) if replaces(held.get()) => {
-                let replaced = std::mem::replace(held.get_mut(), record.clone());
-                drop(shard);
-                drop(replaced);
-                Merged::Stored
-            }
-            Entry::Occupied(held) => Merged::Held(held.get().clone()),
+    fn put(
+        &self,
+        record: &Record,
+        replaces: impl FnOnce(&Record) -> bool,
+        has_room: impl FnOnce() -> bool,
+    ) -> Merged {
+        let shard = &self.shards[Place::of(record.client()).shard];
+        // What was replaced is dropped after the lock.
+        let (merged, _replaced) = shard.write().put(&self.hasher, record, replaces, has_room);
+        if merged == (Merged::Stored { is_new: true }) {
+            self.count.fetch_add(1, Ordering::Relaxed);
         }
+        merged
     }
 
     /// The record of a client.
     pub fn get(&self, client: &[u8]) -> Option<Record> {
-        let hash = self.hasher.hash_one(client);
-        let shard = self.shard_of(hash).read();
-        shard.find(hash, |held| held.client() == client).cloned()
+        self.shards[Place::of(client).shard].read().get(&self.hasher, client)
     }
 
     /// How many clients are known.
     pub fn len(&self) -> usize {
-        self.shards.iter().map(|shard| shard.read().len()).sum()
+        self.count.load(Ordering::Relaxed)
     }
 
     /// True if no client is known.
@@ -92,19 +109,75 @@ impl Records {
         self.len() == 0
     }
 
-    /// A copy of one shard, 0 to [`SHARDS`] - 1: a page of the map.
-    pub fn shard(&self, index: usize) -> Vec<Record> {
-        self.shards[index].read().iter().cloned().collect()
+    /// The whole in one number: equal for equal records.
+    pub fn digest(&self) -> Digest {
+        self.shard_digests().into_iter().sum()
     }
 
-    /// All records, a shard at a time: one that changes meanwhile may come old or new.
+    /// The digest of each shard, all of which are read one after the other.
+    pub fn shard_digests(&self) -> [Digest; SHARDS] {
+        std::array::from_fn(|index| self.shards[index].read().digest())
+    }
+
+    /// The digest of each bucket of a shard, 0 to [`SHARDS`] - 1, at one moment.
+    pub fn bucket_digests(&self, shard: usize) -> [Digest; BUCKETS] {
+        self.shards[shard].read().digests()
+    }
+
+    /// The next page of the whole map, `None` after the last; a page may be empty. A record that is here
+    /// all the while comes once at least, one that changes meanwhile old or new.
+    pub fn page(&self, cursor: &mut Cursor) -> Option<Vec<Record>> {
+        let mut page = Vec::new();
+        let shard = self.shards.get(cursor.shard)?.read();
+        if !shard.page(&mut cursor.slot, PAGE_SLOTS, |_| true, &mut page) {
+            *cursor = Cursor { shard: cursor.shard + 1, slot: Slot::default() };
+        }
+        Some(page)
+    }
+
+    /// All records of some buckets of one shard, read in pages.
+    pub fn in_buckets(&self, shard: usize, buckets: &BucketSet) -> Vec<Record> {
+        let mut found = Vec::new();
+        let mut slot = Slot::default();
+        let wanted = |record: &Record| buckets.has(Place::of(record.client()).bucket);
+        while self.shards[shard].read().page(&mut slot, PAGE_SLOTS, wanted, &mut found) {}
+        found
+    }
+
+    /// All records, a page at a time, as [`Records::page`] has them.
     pub fn iter(&self) -> impl Iterator<Item = Record> {
-        (0..SHARDS).flat_map(|index| self.shard(index))
+        let mut cursor = Cursor::default();
+        std::iter::from_fn(move || self.page(&mut cursor)).flatten()
     }
 
-    fn shard_of(&self, hash: u64) -> &RwLock<HashTable<Record>> {
-        // The table itself uses the lowest and the highest bits: take the shard from between.
-        &self.shards[(hash >> 32) as usize % SHARDS]
+    /// Takes away the records of one shard (0 to [`SHARDS`] - 1) whose time is before `horizon`, and
+    /// returns them. From now on this shard takes none that is: [`Merged::Expired`].
+    pub fn expire(&self, shard: usize, horizon: Nanos) -> Vec<Record> {
+        let expired = self.shards[shard].write().expire(horizon);
+        self.count.fetch_sub(expired.len(), Ordering::Relaxed);
+        expired
+    }
+}
+
+impl BucketSet {
+    /// Where two shards differ.
+    pub fn of_differences(ours: &[Digest; BUCKETS], theirs: &[Digest; BUCKETS]) -> Self {
+        Self(std::array::from_fn(|bucket| ours[bucket] != theirs[bucket]))
+    }
+
+    /// True if the bucket is meant.
+    pub fn has(&self, bucket: usize) -> bool {
+        self.0[bucket]
+    }
+
+    /// How many are meant.
+    pub fn len(&self) -> usize {
+        self.0.iter().filter(|&&is_meant| is_meant).count()
+    }
+
+    /// True if none is meant.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 }
 
@@ -165,8 +238,11 @@ mod tests {
     fn an_older_report_never_replaces_a_newer_one() {
         let records = Records::default();
         let newer = record("kiwi", 2, 5, "A", "+1+1");
-        assert_eq!(records.report(&newer), Merged::Stored);
-        assert_eq!(records.report(&record("kiwi", 1, 0, "B", "+2+2")), Merged::Held(newer.clone()));
+        assert_eq!(records.report(&newer, 1), Merged::Stored { is_new: true });
+        assert_eq!(
+            records.report(&record("kiwi", 1, 0, "B", "+2+2"), 1),
+            Merged::Held(newer.clone())
+        );
         assert_eq!(records.get(b"kiwi"), Some(newer));
         assert_eq!(records.get(b"plum"), None);
     }
@@ -176,9 +252,13 @@ mod tests {
         let records = Records::default();
         let first = record("kiwi", 2, 5, "A", "+1+1");
         let again = record("kiwi", 2, 3, "A", "+1+1");
-        records.report(&first);
-        assert_eq!(records.report(&again), Merged::Held(first));
-        assert_eq!(records.merge(&again), Merged::Stored, "from a neighbor the lower skew wins");
+        records.report(&first, 1);
+        assert_eq!(records.report(&again, 1), Merged::Held(first));
+        assert_eq!(
+            records.merge(&again),
+            Merged::Stored { is_new: false },
+            "from a neighbor the lower skew wins"
+        );
     }
 
     #[test]
@@ -193,6 +273,101 @@ mod tests {
             assert!(greater.is_newer_than(&least), "{greater:?}");
             assert!(!least.is_newer_than(&greater), "{greater:?}");
         }
+    }
+
+    #[test]
+    fn a_new_client_over_the_most_is_refused_and_known_ones_go_on() {
+        let records = Records::default();
+        records.report(&record("kiwi", 1, 0, "A", "+1+1"), 1);
+        assert_eq!(records.report(&record("plum", 1, 0, "A", "+1+1"), 1), Merged::Full);
+        let again = record("kiwi", 2, 0, "A", "+1+1");
+        assert_eq!(records.report(&again, 1), Merged::Stored { is_new: false });
+        let from_a_neighbor = record("plum", 1, 0, "A", "+1+1");
+        assert_eq!(records.merge(&from_a_neighbor), Merged::Stored { is_new: true });
+        assert_eq!(records.len(), 2);
+    }
+
+    #[test]
+    fn what_is_expired_is_gone_is_not_taken_again_and_is_in_no_digest() {
+        let (records, others) = (Records::default(), Records::default());
+        for at in 0..1000 {
+            let record = record(&format!("client{at}"), at, 0, "A", "+1+1");
+            records.merge(&record);
+            if at >= 600 {
+                others.merge(&record);
+            }
+        }
+        let expired: usize = (0..SHARDS).map(|shard| records.expire(shard, Nanos(600)).len()).sum();
+        assert_eq!((expired, records.len()), (600, 400));
+        assert_eq!(records.merge(&record("client5", 599, 0, "A", "+1+1")), Merged::Expired);
+        assert_eq!(records.report(&record("new", 599, 0, "A", "+1+1"), 1000), Merged::Expired);
+        assert_eq!(records.digest(), others.digest());
+        assert_eq!(contents(&records), contents(&others));
+        // The horizon goes back with the clock.
+        for shard in 0..SHARDS {
+            records.expire(shard, Nanos(0));
+        }
+        let back = records.merge(&record("client5", 599, 0, "A", "+1+1"));
+        assert_eq!(back, Merged::Stored { is_new: true });
+    }
+
+    #[test]
+    fn pages_hold_every_record_also_while_the_table_grows() {
+        let records = Records::default();
+        // All in one shard, more than a page, and growing while it is read.
+        let mut names = (0..)
+            .map(|at| format!("client{at}"))
+            .filter(|name| Place::of(name.as_bytes()).shard == 7);
+        let mut add = |count: usize| -> Vec<String> {
+            let added: Vec<_> = names.by_ref().take(count).collect();
+            for name in &added {
+                records.merge(&record(name, 1, 0, "A", "+1+1"));
+            }
+            added
+        };
+        let there_before = add(2 * PAGE_SLOTS);
+        let mut cursor = Cursor::default();
+        let mut seen = std::collections::HashSet::new();
+        while let Some(page) = records.page(&mut cursor) {
+            assert!(page.len() <= PAGE_SLOTS);
+            seen.extend(page.iter().map(|record| record.client().to_vec()));
+            if !page.is_empty() {
+                add(1000);
+            }
+        }
+        assert!(there_before.iter().all(|name| seen.contains(name.as_bytes())));
+    }
+
+    #[test]
+    fn the_records_of_the_buckets_that_differ_are_those_that_differ_and_few_others() {
+        let (ours, theirs) = (Records::default(), Records::default());
+        for at in 0..10_000 {
+            let record = record(&format!("client{at}"), 1, 0, "A", "+1+1");
+            ours.merge(&record);
+            if at != 77 {
+                theirs.merge(&record);
+            }
+        }
+        let (here, there) = (ours.shard_digests(), theirs.shard_digests());
+        let differ: Vec<_> = (0..SHARDS).filter(|&shard| here[shard] != there[shard]).collect();
+        let [shard] = differ[..] else { panic!("{differ:?}") };
+        let buckets =
+            BucketSet::of_differences(&ours.bucket_digests(shard), &theirs.bucket_digests(shard));
+        assert_eq!(buckets.len(), 1);
+        let sent = ours.in_buckets(shard, &buckets);
+        assert!(sent.len() < 10, "{}", sent.len());
+        for record in &sent {
+            theirs.merge(record);
+        }
+        assert_eq!(ours.digest(), theirs.digest());
+    }
+
+    #[test]
+    fn the_digest_is_the_same_on_every_machine_and_in_every_version() {
+        // Computed once, when version 1 of the digests was made.
+        let digest = Digest::of(&record("kiwi", 2, 5, "A", "+1+1"));
+        assert_eq!(digest.to_string(), "f9a24ee24f71b4686ab753d9bf0d8434");
+        assert_eq!(Place::of(b"kiwi"), Place { shard: 29, bucket: 179 });
     }
 
     proptest! {
@@ -216,6 +391,7 @@ mod tests {
                 there.merge(update);
             }
             prop_assert_eq!(contents(&here), contents(&there));
+            prop_assert_eq!(here.digest(), there.digest());
         }
 
         #[test]

@@ -10,7 +10,7 @@ use crate::protocol::reply::Fields;
 
 /// What is known of one client. Immutable and shared: a clone counts a reference.
 ///
-/// Layout: time and skew (8 bytes each, native order), the lengths of client, origin, location and
+/// Layout: time and skew (8 bytes each, little-endian), the lengths of client, origin, location and
 /// time text (a byte each), then these four. One allocation a record, because there are millions.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Record(Arc<[u8]>);
@@ -24,8 +24,8 @@ impl Record {
     /// Packs the fields. They are valid (part of a parsed command), so each length fits a byte.
     pub fn new(fields: &Fields<'_>) -> Self {
         let mut packed = [0; MAX_RECORD_BYTES];
-        packed[..8].copy_from_slice(&fields.time.0.to_ne_bytes());
-        packed[8..LENGTHS].copy_from_slice(&fields.skew.0.to_ne_bytes());
+        packed[..8].copy_from_slice(&fields.time.0.to_le_bytes());
+        packed[8..LENGTHS].copy_from_slice(&fields.skew.0.to_le_bytes());
         let texts = [fields.client, fields.origin, fields.location, fields.time_text];
         let mut end = HEADER;
         for (at, text) in texts.into_iter().enumerate() {
@@ -61,8 +61,13 @@ impl Record {
         Nanos(self.number(8))
     }
 
+    /// The packed bytes, the same on every machine.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     fn number(&self, at: usize) -> i64 {
-        i64::from_ne_bytes(self.0[at..at + 8].try_into().expect("eight bytes"))
+        i64::from_le_bytes(self.0[at..at + 8].try_into().expect("eight bytes"))
     }
 
     /// The merge order: the greater of two records of a client is the newer one. Later time, then

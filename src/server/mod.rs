@@ -31,6 +31,7 @@ use ::log::Level;
 use self::pool::Pool;
 use self::shared::Shared;
 use crate::config::{Config, LinkKind};
+use crate::counters::Counters;
 use crate::flood::{self, Flood, FloodThreads, Link, Neighbor, flooder};
 use crate::log::{Log, LogError, LogThread};
 use crate::places::lookups::{LookupLimits, Lookups};
@@ -149,6 +150,7 @@ impl Server {
                 address: address.clone(),
             })
         });
+        let counters = Arc::<Counters>::default();
         let instance = flood::new_instance().map_err(ServerError::Threads)?;
         let flood = Arc::new(Flood {
             me: flood::hello(self.name.clone(), instance),
@@ -156,6 +158,7 @@ impl Server {
             links: links.collect(),
             settings: config.links.clone(),
             log: log.clone(),
+            counters: Arc::clone(&counters),
         });
         let calls = config.places.workers;
         let limits =
@@ -169,6 +172,7 @@ impl Server {
             limits: config.limits.clone(),
             pool: config.pool.clone(),
             log,
+            counters,
             connections: Arc::default(),
             is_stopping: AtomicBool::new(false),
         });

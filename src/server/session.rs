@@ -153,12 +153,16 @@ impl Session {
             time: iamat.time,
             skew: turn.now.since(iamat.time),
         });
-        let held = match shared.records.report(&record) {
-            Merged::Stored => {
+        let held = match shared.records.report(&record, shared.limits.max_records) {
+            Merged::Stored { .. } => {
                 turn.accept(shared, &record, None);
                 record
             }
             Merged::Held(held) => held,
+            Merged::Expired | Merged::Full => {
+                self.invalid(shared, line, turn);
+                return;
+            }
         };
         self.reply(shared, line, turn, |replies| write_at(&held.fields(), replies));
     }
@@ -193,7 +197,7 @@ impl Session {
         let from: Option<NeighborId> = shared.flood.neighbor(update.sender);
         turn.log_update(shared, &self.peer, line);
         let record = Record::new(&update.fields());
-        if shared.records.merge(&record) == Merged::Stored {
+        if matches!(shared.records.merge(&record), Merged::Stored { .. }) {
             turn.accept(shared, &record, from);
         }
     }

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::ticket::Ticket;
 use crate::config;
+use crate::counters::Counters;
 use crate::flood::{Flood, FloodSender};
 use crate::log::Log;
 use crate::places::lookups::Lookups;
@@ -30,6 +31,8 @@ pub struct Shared {
     pub pool: config::Pool,
     /// The log.
     pub log: Log,
+    /// What was done and refused.
+    pub counters: Arc<Counters>,
     /// Connections of clients that are open; those refused are not among them.
     pub connections: Arc<AtomicUsize>,
     /// Set once, at a stop.
