@@ -48,6 +48,7 @@ pub fn run(flood: &Arc<Flood>, id: NeighborId) {
         if let Err(error) = was_greeted
             && !link.is_stopping()
         {
+            link.history.down(error.to_string());
             back_off.note(&link.neighbor, &error, &flood.log);
         }
         // Others than herd servers have no HELLO that would show them sound: time does.
@@ -276,6 +277,7 @@ impl Dialer<'_> {
     }
 
     fn log_up(&self) {
+        self.link.history.up();
         let Neighbor { name, address, .. } = &self.link.neighbor;
         self.flood.log.event(Level::Info, format_args!("link {name} up: {address}"));
     }
@@ -288,6 +290,7 @@ impl Dialer<'_> {
             Ok(()) => "its side closed".into(),
         };
         self.flood.log.event(Level::Warn, format_args!("link {name} down: {reason}"));
+        self.link.history.down(reason);
     }
 }
 

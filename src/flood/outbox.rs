@@ -24,7 +24,10 @@ pub struct Outbox {
 struct State {
     phase: Phase,
     filling: IndexSet<ByClient>,
+    /// When the first of `filling` came.
+    filling_since: Option<Instant>,
     sending: IndexSet<ByClient>,
+    sending_since: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -113,6 +116,7 @@ impl Outbox {
 
     /// Adds records; of two of a client the newer stays. Dropped when closed.
     pub fn push(&self, records: impl IntoIterator<Item = Record>) {
+        let now = Instant::now();
         let mut state = self.state.lock();
         if state.phase == Phase::Closed {
             return;
@@ -120,6 +124,9 @@ impl Outbox {
         let was_empty = state.is_empty();
         for record in records {
             state.insert(record);
+        }
+        if !state.filling.is_empty() {
+            state.filling_since.get_or_insert(now);
         }
         if was_empty && !state.is_empty() {
             self.changed.notify_all();
@@ -157,6 +164,16 @@ impl Outbox {
         state.filling.len() + state.sending.len()
     }
 
+    /// Age of what waits longest, to within the time that its generation took to come; zero if nothing waits.
+    pub fn lag(&self) -> Duration {
+        let since = {
+            let state = self.state.lock();
+            // The generation that is sent is the older one.
+            state.sending_since.or(state.filling_since)
+        };
+        since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
     /// True if nothing waits.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -183,10 +200,12 @@ impl State {
     fn take(&mut self, limit: usize) -> Vec<Record> {
         if self.sending.is_empty() {
             std::mem::swap(&mut self.sending, &mut self.filling);
+            self.sending_since = self.filling_since.take();
         }
         let rest = self.sending.len().saturating_sub(limit);
         let taken = self.sending.drain(rest..).map(|entry| entry.0).collect();
         if rest == 0 {
+            self.sending_since = None;
             self.sending.shrink_to(KEPT_CAPACITY);
         }
         taken
@@ -254,6 +273,28 @@ mod tests {
         }
         taken.sort_by(|a, b| a.client().cmp(b.client()));
         assert_eq!(taken, [record("a", 2), record("b", 2)]);
+    }
+
+    #[test]
+    fn lag_is_the_age_of_the_oldest_generation_that_waits() {
+        let outbox = Outbox::default();
+        assert_eq!(outbox.lag(), Duration::ZERO);
+        outbox.open();
+        let before = Instant::now();
+        outbox.push([record("a", 1), record("b", 1)]);
+        let pushed = Instant::now();
+        outbox.take(1, NOW);
+        outbox.push([record("c", 1)]);
+        let (least, lag, most) = (pushed.elapsed(), outbox.lag(), before.elapsed());
+        assert!((least..=most).contains(&lag), "b waits since {lag:?}, not {least:?} to {most:?}");
+        outbox.take(1, NOW);
+        let (lag, most) = (outbox.lag(), pushed.elapsed());
+        assert!(lag > Duration::ZERO && lag <= most, "c waits since {lag:?} of {most:?}");
+        outbox.take(1, NOW);
+        assert_eq!(outbox.lag(), Duration::ZERO, "nothing waits");
+        outbox.push([record("d", 1)]);
+        outbox.close();
+        assert_eq!(outbox.lag(), Duration::ZERO, "a closed one is empty");
     }
 
     #[test]
