@@ -4,7 +4,9 @@
 
 #![no_main]
 
-use herd::flood::handshake::{HelloError, MAX_HELLO_BYTES, OLDEST_VERSION, VERSION};
+use std::time::Duration;
+
+use herd::flood::handshake::{HelloError, Lifetime, MAX_HELLO_BYTES, OLDEST_VERSION, VERSION};
 use herd::flood::{Hello, Instance};
 use herd::protocol::fields;
 use libfuzzer_sys::fuzz_target;
@@ -43,7 +45,12 @@ fuzz_target!(|line: &[u8]| {
     if let Some(bytes) = line.first_chunk::<8>() {
         let name = herd::protocol::ServerName::parse(b"Goloman").expect("a name");
         let instance = Instance(u64::from_le_bytes(*bytes));
-        let hello = Hello { name, version: VERSION, instance };
-        assert_eq!(Hello::parse(&hello.line()), Ok(hello));
+        let after = u64::from(line[0]) << (line[1] % 57);
+        for expire_after in
+            [Lifetime::Unsaid, Lifetime::Unlimited, Lifetime::Limited(Duration::from_secs(after))]
+        {
+            let hello = Hello { name: name.clone(), version: VERSION, instance, expire_after };
+            assert_eq!(Hello::parse(&hello.line()), Ok(hello));
+        }
     }
 });
