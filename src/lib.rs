@@ -2,6 +2,7 @@
 //!
 //! The modules, in reading order; each uses only those above it:
 //!
+//! - [`waits`]: what threads wait on: locks, channels, pollers
 //! - [`protocol`]: the wire contract, pure: commands, replies, fields, lines
 //! - [`config`]: the conf file, read and validated
 //! - [`threads`]: where threads are born, named and counted
@@ -27,5 +28,6 @@ pub mod protocol;
 pub mod records;
 pub mod server;
 pub mod threads;
+pub mod waits;
 
 pub use client::Client;

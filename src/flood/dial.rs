@@ -67,10 +67,11 @@ fn beat_every(timeout: Duration) -> Duration {
     SLOWEST_BEAT.min(timeout / BEATS_WITHIN_TIMEOUT)
 }
 
-struct Dialer<'a> {
-    flood: &'a Arc<Flood>,
-    id: NeighborId,
-    link: &'a Link,
+#[doc(hidden)] // `pub` for the tests that draw schedules, which have no sockets.
+pub struct Dialer<'a> {
+    pub flood: &'a Arc<Flood>,
+    pub id: NeighborId,
+    pub link: &'a Link,
 }
 
 /// A connection, and the run of the neighbor that answered on it.
@@ -80,7 +81,8 @@ struct Greeted {
 }
 
 /// What goes to a neighbor next.
-enum Talk<'a> {
+#[doc(hidden)]
+pub enum Talk<'a> {
     /// Updates.
     Records(&'a [Record]),
     /// What only herd servers understand.
@@ -227,7 +229,7 @@ impl Dialer<'_> {
     }
 
     /// What a neighbor is told besides live updates. Both directions have to speak digests for them.
-    fn speaker(&self, version: u32) -> Speaker<'_> {
+    pub fn speaker(&self, version: u32) -> Speaker<'_> {
         let Flood { records, filling, settings, .. } = &**self.flood;
         let repair = &self.link.repair;
         if version.min(repair.version()) < VERSION {
@@ -239,7 +241,7 @@ impl Dialer<'_> {
     /// Says what `speaker` has, a piece at a time and live updates between, and what the outbox gets.
     /// `Talk::Idle` comes about every [`beat_every`] without either. Ends well when the outbox is closed
     /// (the other direction is lost, or the server stops, which does not wait for the speaker).
-    fn feed(
+    pub fn feed(
         &self,
         piece: usize,
         mut speaker: Speaker<'_>,

@@ -2,9 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
-
 use super::NeighborId;
+use crate::waits::Mutex;
 
 /// Which neighbor has been asked for what we lack. Others that have it too would all send the same, so
 /// they are asked when this one is done, if they then still differ.

@@ -1,9 +1,8 @@
 //! The one thread that passes accepted updates on: from a bounded channel into the outboxes.
 
-use crossbeam_channel::{Receiver, Sender};
-
 use super::outbox::Outbox;
 use crate::records::Record;
+use crate::waits::{self, Receiver, Sender};
 
 /// Which neighbor, by its place in the server's list of neighbors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +32,7 @@ pub type FloodSender = Sender<Batch>;
 
 /// The two ends of the flooder's channel.
 pub fn channel() -> (FloodSender, Receiver<Batch>) {
-    crossbeam_channel::bounded(QUEUED_BATCHES)
+    waits::bounded(QUEUED_BATCHES)
 }
 
 /// Passes batches on until all senders are gone. Blocks on the channel and on short locks only.

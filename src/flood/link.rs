@@ -5,14 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
-
 use super::handshake::Instance;
 use super::outbox::Outbox;
 use super::repair::Repair;
 use super::status::{History, LinkStatus};
 use crate::config::LinkKind;
 use crate::protocol::ServerName;
+use crate::waits::{Condvar, Mutex};
 
 /// Whom a link leads to.
 #[derive(Clone, Debug)]

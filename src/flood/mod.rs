@@ -25,7 +25,6 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use ::log::Level;
-use crossbeam_channel::Receiver;
 
 use crate::config;
 use crate::counters::Counters;
@@ -33,6 +32,7 @@ use crate::log::{Log, Stamp, escape_into};
 use crate::protocol::ServerName;
 use crate::records::Records;
 use crate::threads;
+use crate::waits::Receiver;
 pub use filling::Filling;
 pub use flooder::{Accepted, Batch, FloodSender, NeighborId};
 use handshake::BEAT;
@@ -75,7 +75,7 @@ impl Flood {
     }
 
     /// Lets the next neighbor fill us, if it was this one that did.
-    fn end_filling(&self, id: NeighborId) {
+    pub fn end_filling(&self, id: NeighborId) {
         if self.filling.end(id) {
             for link in &self.links {
                 link.outbox.poke();

@@ -4,9 +4,9 @@ use std::hash::{Hash, Hasher};
 use std::time::{Duration, Instant};
 
 use indexmap::{Equivalent, IndexSet};
-use parking_lot::{Condvar, Mutex};
 
 use crate::records::Record;
+use crate::waits::{Condvar, Mutex};
 
 /// What waits to be sent on one link. Its size is bounded by the number of clients, so pushing
 /// never blocks for longer than the short lock; while the link is down it is closed and empty.

@@ -220,10 +220,11 @@ impl Shared {
 }
 
 /// Reads updates of one neighbor and merges them.
-struct Reader<'a> {
-    flood: &'a Flood,
-    id: NeighborId,
-    sender: &'a FloodSender,
+#[doc(hidden)] // `pub` for the tests that draw schedules, which have no sockets.
+pub struct Reader<'a> {
+    pub flood: &'a Flood,
+    pub id: NeighborId,
+    pub sender: &'a FloodSender,
 }
 
 impl Reader<'_> {
@@ -257,7 +258,7 @@ impl Reader<'_> {
     }
 
     /// Merges every whole line, and returns how many bytes these were.
-    fn merge_lines(&self, input: &[u8]) -> io::Result<usize> {
+    pub fn merge_lines(&self, input: &[u8]) -> io::Result<usize> {
         let mut taken = 0;
         let mut batch = Vec::new();
         let mut received = 0;

@@ -8,11 +8,10 @@
 
 use std::collections::BTreeMap;
 
-use parking_lot::Mutex;
-
 use super::sync::{Level, Message};
 use crate::records::digest::{Digest, SHARDS};
 use crate::records::{BucketSet, Records};
+use crate::waits::Mutex;
 
 /// The notes of one link. Every lock is short; digests are computed outside of it.
 #[derive(Debug, Default)]

@@ -10,9 +10,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
-
 use super::{Failure, Lookup, Provider, Status, answer};
+use crate::waits::Mutex;
 
 /// Places JSON for one WHATSAT, cut to its bound; a failure in the same shape.
 pub type Answer = Arc<[u8]>;

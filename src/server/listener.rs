@@ -12,9 +12,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 use socket2::SockRef;
 
 use super::addresses::{ClientAddress, Present};
-use super::connection::Connection;
 use super::exceeded::Limit;
-use super::lot::Arrival;
 use super::open::Open;
 use super::pool::Pool;
 use super::session::Session;
@@ -87,13 +85,7 @@ fn admit(
     shared.log.event(Level::Info, format_args!("connection {peer} opened"));
     let session = Session::new(peer);
     match pool {
-        Pool::Lots { lots, .. } => {
-            let (_, door) = lots.emptiest();
-            let open =
-                Open::count([Arc::clone(&shared.connections), Arc::clone(&door.open)], present);
-            let connection = Connection::new(stream, session, open)?;
-            door.send(Arrival::New(Box::new(connection)));
-        }
+        Pool::Lots { lots, .. } => lots.admit(shared, stream, session, present)?,
         Pool::Pinned { threads, pinned } => {
             let open = Open::count([Arc::clone(&shared.connections)], present);
             let (shared, pinned) = (Arc::clone(shared), Arc::clone(pinned));

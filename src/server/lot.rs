@@ -5,12 +5,9 @@ use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use ::log::Level;
-use crossbeam_channel::{Receiver, Sender};
-use polling::Poller;
 
 use super::connection::{Connection, Desk, Step};
 use super::exceeded::Limit;
@@ -19,6 +16,8 @@ use super::shared::{SERVER_STOPS, Shared};
 use super::ticket::Ticket;
 use crate::places::Lookup;
 use crate::places::lookups::{Answer, Asked, Call};
+use crate::waits::atomic::{AtomicUsize, Ordering};
+use crate::waits::{self, Poller, Receiver, Sender};
 
 /// How often a lot looks for connections that waited too long.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
@@ -73,7 +72,7 @@ impl Lot {
     pub fn new(index: usize, max_line: usize) -> io::Result<(Self, Door)> {
         let poller = Arc::new(Poller::new()?);
         // Bounded by max_connections: what is in it is a connection.
-        let (sender, inbox) = crossbeam_channel::unbounded();
+        let (sender, inbox) = waits::unbounded();
         let door = Door { inbox: sender, poller: Arc::clone(&poller), open: Arc::default() };
         let lot = Self {
             index,

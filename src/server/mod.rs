@@ -25,7 +25,6 @@ pub mod worker;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -40,9 +39,11 @@ use crate::counters::Counters;
 use crate::flood::{self, Filling, Flood, FloodThreads, Link, Neighbor, flooder};
 use crate::log::{Log, LogError, LogThread};
 use crate::places::lookups::{LookupLimits, Lookups};
-use crate::places::{self, SetupError};
+use crate::places::{self, Provider, SetupError};
 use crate::protocol::ServerName;
 use crate::records::Records;
+use crate::waits::Receiver;
+use crate::waits::atomic::{AtomicBool, Ordering};
 use crate::{listening, threads};
 
 /// How long a stop may take, all told.
@@ -142,9 +143,27 @@ impl Server {
     pub fn start(self, config: &Config) -> Result<ServerHandle, ServerError> {
         let provider = places::provider(&config.places)?;
         let (log, log_thread) = Log::open(&self.name, &config.log)?;
+        let (shared, batches) = Self::share(config, self.name, provider, log)?;
+        let calls = config.places.workers;
+        Self::run(shared, self.clients, self.links, batches, calls, log_thread)
+            .map_err(ServerError::Threads)
+    }
+
+    /// What the threads of a server share, before there are any.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError::Threads`]
+    #[doc(hidden)] // `pub` for the tests that draw schedules, which start other threads.
+    pub fn share(
+        config: &Config,
+        name: ServerName,
+        provider: Arc<dyn Provider>,
+        log: Log,
+    ) -> Result<(Arc<Shared>, Receiver<flood::Batch>), ServerError> {
         let records = Arc::new(Records::default());
         let (flooder, batches) = flooder::channel();
-        let links = config.neighbors_of(&self.name).map(|neighbor| {
+        let links = config.neighbors_of(&name).map(|neighbor| {
             let address = match neighbor.link {
                 LinkKind::Herd => &neighbor.links,
                 LinkKind::Plain | LinkKind::OneShot => &neighbor.listen,
@@ -158,7 +177,7 @@ impl Server {
         let counters = Arc::<Counters>::default();
         let instance = flood::new_instance().map_err(ServerError::Threads)?;
         let flood = Arc::new(Flood {
-            me: flood::hello(self.name.clone(), instance, config.data.expire_after),
+            me: flood::hello(name.clone(), instance, config.data.expire_after),
             records: Arc::clone(&records),
             links: links.collect(),
             filling: Filling::new(config.links.timeout),
@@ -170,7 +189,7 @@ impl Server {
         let limits =
             LookupLimits { calls, queued: config.places.queue, wait: config.places.timeout };
         let shared = Arc::new(Shared {
-            name: self.name,
+            name,
             records,
             flood,
             flooder,
@@ -186,15 +205,14 @@ impl Server {
             addresses: Arc::default(),
             is_stopping: AtomicBool::new(false),
         });
-        Self::run(shared, self.clients, self.links, batches, calls, log_thread)
-            .map_err(ServerError::Threads)
+        Ok((shared, batches))
     }
 
     fn run(
         shared: Arc<Shared>,
         clients: TcpListener,
         links: Option<TcpListener>,
-        batches: crossbeam_channel::Receiver<flood::Batch>,
+        batches: Receiver<flood::Batch>,
         calls: usize,
         log_thread: LogThread,
     ) -> io::Result<ServerHandle> {

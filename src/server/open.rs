@@ -1,9 +1,9 @@
 //! Counting open connections: one is open for as long as its guard lives.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::addresses::Present;
+use crate::waits::atomic::{AtomicUsize, Ordering};
 
 /// Counts one connection, in its server, for its address and, in lots mode, in its lot.
 #[derive(Debug)]

@@ -22,6 +22,7 @@ use super::ticket::{Ticket, Turned};
 use super::turn::Turn;
 use crate::places::Lookup;
 use crate::places::lookups::{Answer, Asked, Call};
+use crate::waits;
 
 /// Room for input beside the longest line, in bytes: what a read brings at least when half a line
 /// waits. Each connection has it, so less than a turn in lots mode may read.
@@ -216,7 +217,7 @@ impl<'a> Conversation<'a> {
 
     /// Asks for places: calls the provider when it is this thread's turn, else waits for who does.
     fn ask_places(&self, lookup: Lookup) -> io::Result<Answer> {
-        let (sender, turned) = crossbeam_channel::bounded(2);
+        let (sender, turned) = waits::bounded(2);
         match self.shared.lookups.ask(lookup, Ticket::Pinned(sender)) {
             Asked::Answered(_, answer) => {
                 self.shared.exceeded(Limit::PlacesQueue, &self.session.peer);

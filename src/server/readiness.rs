@@ -6,10 +6,11 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use polling::{Event, Events, PollMode, Poller};
+use polling::{Event, Events, PollMode};
 use slab::Slab;
 
 use super::connection::{Awaits, Connection};
+use crate::waits::Poller;
 
 /// Connections of one lot, each registered with the lot's poller (level-triggered) from when it
 /// comes in until it goes out.

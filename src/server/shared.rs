@@ -1,7 +1,6 @@
 //! What all threads of one server share.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::addresses::Addresses;
@@ -15,6 +14,7 @@ use crate::log::Log;
 use crate::places::lookups::Lookups;
 use crate::protocol::{Nanos, ServerName};
 use crate::records::Records;
+use crate::waits::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// What all threads of one server share.
 pub struct Shared {

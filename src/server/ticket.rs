@@ -1,9 +1,8 @@
 //! What stands for a connection that waits for places.
 
-use crossbeam_channel::Sender;
-
 use super::connection::Connection;
 use crate::places::lookups::{Answer, Call};
+use crate::waits::Sender;
 
 /// A connection that waits for places, and how it goes on.
 pub enum Ticket {

@@ -1,16 +1,21 @@
 //! The workers of lots mode: as many as there are lots, and as many more as may call the provider
 //! at once, so that a lot always finds a free worker.
 
+use std::io;
+use std::net::TcpStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender};
-
+use super::addresses::Present;
+use super::connection::Connection;
 use super::lot::{Arrival, Door, Leave, Lot};
+use super::open::Open;
+use super::session::Session;
 use super::shared::Shared;
 use super::ticket::Ticket;
 use crate::places::lookups::{Answer, Call};
+use crate::waits::atomic::{AtomicUsize, Ordering};
+use crate::waits::{self, Receiver, Sender};
 
 /// What the workers share.
 pub struct Lots {
@@ -31,7 +36,7 @@ impl Lots {
     /// Lots that wait for their workers.
     pub fn new(lots: Vec<(Lot, Door)>, workers: usize, stop_within: Duration) -> Arc<Self> {
         // Bounded by the number of lots and, at the end, of workers.
-        let free = crossbeam_channel::unbounded();
+        let free = waits::unbounded();
         let running = AtomicUsize::new(lots.len());
         let doors = lots
             .into_iter()
@@ -47,6 +52,25 @@ impl Lots {
     pub fn emptiest(&self) -> (usize, &Door) {
         let by_open = |(_, door): &(usize, &Door)| door.open.load(Ordering::Relaxed);
         self.doors.iter().enumerate().min_by_key(by_open).expect("there is a lot for each core")
+    }
+
+    /// Hands a connection that was just accepted to the lot with the fewest.
+    ///
+    /// # Errors
+    ///
+    /// When the socket is gone already.
+    pub fn admit(
+        &self,
+        shared: &Shared,
+        stream: TcpStream,
+        session: Session,
+        present: Option<Present>,
+    ) -> io::Result<()> {
+        let (_, door) = self.emptiest();
+        let open = Open::count([Arc::clone(&shared.connections), Arc::clone(&door.open)], present);
+        let connection = Connection::new(stream, session, open)?;
+        door.send(Arrival::New(Box::new(connection)));
+        Ok(())
     }
 
     /// The job of one worker: takes a lot, serves it until a provider has to be called, gives it
