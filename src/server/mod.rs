@@ -320,6 +320,11 @@ impl ServerHandle {
     /// Stops: accepts nothing more, answers what was read, sends links what waits, commits the store,
     /// writes the log. Blocks until that is done, for [`STOP_WITHIN`] and [`COMMIT_AT_STOP_WITHIN`] at most.
     pub fn stop(self) {
+        self.stop_within(COMMIT_AT_STOP_WITHIN);
+    }
+
+    /// As [`ServerHandle::stop`], with so much time for the store.
+    fn stop_within(self, commit: Duration) {
         let Self { shared, clients, listener, see_off, pool, flood, store, expiry, log_thread } =
             self;
         let deadline = Instant::now() + STOP_WITHIN;
@@ -339,7 +344,7 @@ impl ServerHandle {
             expiry.stop();
         }
         if let Some(store) = store {
-            store.stop(COMMIT_AT_STOP_WITHIN);
+            store.stop(commit);
         }
         log.event(Level::Info, format_args!("server {name} stopped"));
         drop(log);
@@ -348,3 +353,6 @@ impl ServerHandle {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
