@@ -201,7 +201,7 @@ fn report(address: SocketAddr, connection: usize, from: u64, answers: &AtomicUsi
 pub(crate) fn lost(address: SocketAddr, answered: &Answered) -> Vec<String> {
     let mut talk = Talk::to(address);
     let is_lost = |(client, (time, _)): &(&String, &(u64, Instant))| {
-        !time_of(&mut talk, client).is_some_and(|held| held >= *time)
+        time_of(&mut talk, client).is_none_or(|held| held < *time)
     };
     answered.0.iter().filter(is_lost).map(|(client, _)| client.clone()).collect()
 }
