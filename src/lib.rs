@@ -11,6 +11,7 @@
 //! - [`listening`]: binding and accepting
 //! - [`records`]: the map from client to record, and the merge: newest wins
 //! - [`flood`]: outboxes, links, and what neighbors say
+//! - [`store`]: what is kept on disk, and for how long
 //! - [`places`]: what is near a location, and who is asked
 //! - [`server`]: one server: listener, pool, lots, connections, sessions
 //! - [`client`]: the blocking client library
@@ -27,6 +28,7 @@ pub mod places;
 pub mod protocol;
 pub mod records;
 pub mod server;
+pub mod store;
 pub mod threads;
 pub mod waits;
 

@@ -42,11 +42,14 @@ use crate::places::lookups::{LookupLimits, Lookups};
 use crate::places::{self, Provider, SetupError};
 use crate::protocol::ServerName;
 use crate::records::Records;
+use crate::store::engine::Engine;
+use crate::store::expiry::{self, ExpiryThread};
+use crate::store::{self, COMMIT_AT_STOP_WITHIN, Store, StoreError, StoreThread};
 use crate::waits::Receiver;
 use crate::waits::atomic::{AtomicBool, Ordering};
 use crate::{listening, threads};
 
-/// How long a stop may take, all told.
+/// How long a stop may take, all told but for the store, which has [`COMMIT_AT_STOP_WITHIN`] of its own.
 pub const STOP_WITHIN: Duration = Duration::from_secs(5);
 
 /// How much of a stop the clients' conversations may take; the rest is for links and log.
@@ -68,8 +71,13 @@ pub struct ServerHandle {
     see_off: JoinHandle<()>,
     pool: Arc<Pool>,
     flood: FloodThreads,
+    store: Option<StoreThread>,
+    expiry: Option<ExpiryThread>,
     log_thread: LogThread,
 }
+
+/// Opens the store of a server and loads it.
+type OpenStore<'a> = &'a dyn Fn(&Records, &Log, &Counters) -> Result<Box<dyn Engine>, StoreError>;
 
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -96,9 +104,20 @@ pub enum ServerError {
     /// The places provider cannot be used.
     #[error(transparent)]
     Provider(#[from] SetupError),
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The system refuses threads or descriptors.
     #[error("cannot start threads: {0}")]
     Threads(io::Error),
+}
+
+/// What is known, and where it is kept.
+#[doc(hidden)]
+pub struct Kept {
+    pub records: Arc<Records>,
+    pub store: Option<Arc<Store>>,
+    pub counters: Arc<Counters>,
 }
 
 impl Server {
@@ -135,21 +154,79 @@ impl Server {
         self.links.as_ref().and_then(|links| links.local_addr().ok())
     }
 
-    /// Starts answering. Neighbors are dialed where `config` says.
+    /// Loads the store, then starts answering: a client that the store knows is known. Neighbors are dialed
+    /// where `config` says. Blocks on the disk.
     ///
     /// # Errors
     ///
-    /// [`ServerError::Log`], [`ServerError::Provider`], [`ServerError::Threads`]
+    /// [`ServerError::Log`], [`ServerError::Provider`], [`ServerError::Store`], [`ServerError::Threads`]
     pub fn start(self, config: &Config) -> Result<ServerHandle, ServerError> {
+        let Some(dir) = &config.data.dir else { return self.start_with(config, None) };
+        let path = dir.join(self.name.as_str());
+        let open = |records: &Records, log: &Log, counters: &Counters| {
+            let engine = store::open(&path, records, log, counters)?;
+            Ok(Box::new(engine) as Box<dyn Engine>)
+        };
+        self.start_with(config, Some(&open))
+    }
+
+    /// As [`Server::start`], with the store that `open` opens.
+    fn start_with(
+        self,
+        config: &Config,
+        open: Option<OpenStore<'_>>,
+    ) -> Result<ServerHandle, ServerError> {
         let provider = places::provider(&config.places)?;
         let (log, log_thread) = Log::open(&self.name, &config.log)?;
-        let (shared, batches) = Self::share(config, self.name, provider, log)?;
+        let counters = Arc::<Counters>::default();
+        let records = if open.is_some() { Records::kept() } else { Records::default() };
+        let records = Arc::new(records);
+        if let Some(expire_after) = config.data.expire_after {
+            // Before anything is there: what has expired does not come in.
+            expiry::expire_now(&records, expire_after);
+        }
+        let engine = match open.map(|open| open(&records, &log, &counters)).transpose() {
+            Ok(engine) => engine,
+            Err(error) => {
+                log.event(Level::Error, format_args!("{error}"));
+                // The error itself is what there is to say.
+                let _ = log_thread.close(Duration::from_secs(1));
+                return Err(error.into());
+            }
+        };
+        let start_store = |engine| {
+            Store::start(
+                engine,
+                Arc::clone(&records),
+                &config.data,
+                log.clone(),
+                Arc::clone(&counters),
+            )
+        };
+        let store = engine.map(start_store).transpose().map_err(ServerError::Threads)?;
+        let start_expiry = |expire_after| {
+            ExpiryThread::start(
+                Arc::clone(&records),
+                expire_after,
+                log.clone(),
+                Arc::clone(&counters),
+            )
+        };
+        let expire_after = config.data.expire_after;
+        let expiry = expire_after.map(start_expiry).transpose().map_err(ServerError::Threads)?;
+        let kept = Kept {
+            records,
+            store: store.as_ref().map(|thread| Arc::clone(thread.store())),
+            counters,
+        };
+        let (shared, batches) = Self::share(config, self.name, provider, kept, log)?;
         let calls = config.places.workers;
-        Self::run(shared, self.clients, self.links, batches, calls, log_thread)
+        let kept = (store, expiry, log_thread);
+        Self::run(shared, self.clients, self.links, batches, calls, kept)
             .map_err(ServerError::Threads)
     }
 
-    /// What the threads of a server share, before there are any.
+    /// What the threads of a server share, before those are started that need it.
     ///
     /// # Errors
     ///
@@ -159,9 +236,10 @@ impl Server {
         config: &Config,
         name: ServerName,
         provider: Arc<dyn Provider>,
+        kept: Kept,
         log: Log,
     ) -> Result<(Arc<Shared>, Receiver<flood::Batch>), ServerError> {
-        let records = Arc::new(Records::default());
+        let Kept { records, store, counters } = kept;
         let (flooder, batches) = flooder::channel();
         let links = config.neighbors_of(&name).map(|neighbor| {
             let address = match neighbor.link {
@@ -174,7 +252,6 @@ impl Server {
                 address: address.clone(),
             })
         });
-        let counters = Arc::<Counters>::default();
         let instance = flood::new_instance().map_err(ServerError::Threads)?;
         let flood = Arc::new(Flood {
             me: flood::hello(name.clone(), instance, config.data.expire_after),
@@ -193,6 +270,7 @@ impl Server {
             records,
             flood,
             flooder,
+            store,
             lookups: Lookups::new(provider, limits),
             rates: WhatsatRates::new(&config.places),
             limits: config.limits.clone(),
@@ -214,10 +292,14 @@ impl Server {
         links: Option<TcpListener>,
         batches: Receiver<flood::Batch>,
         calls: usize,
-        log_thread: LogThread,
+        (store, expiry, log_thread): (Option<StoreThread>, Option<ExpiryThread>, LogThread),
     ) -> io::Result<ServerHandle> {
         let flood = shared.flood.start(batches, &shared.flooder, links)?;
         let pool = Arc::new(Pool::start(&shared, calls, CONVERSATIONS_END_WITHIN)?);
+        if let Some(store) = &shared.store {
+            let pool = Arc::clone(&pool);
+            store.on_commit(move || pool.wake_lots());
+        }
         let (refuse, refused) = listener::refusal_channel();
         let see_off = threads::spawn("refuse", "", move || listener::see_off(&refused))?;
         let listener = {
@@ -229,7 +311,17 @@ impl Server {
             Level::Info,
             format_args!("server {} answers on {}", shared.name, clients.local_addr()?),
         );
-        Ok(ServerHandle { shared, clients, listener, see_off, pool, flood, log_thread })
+        Ok(ServerHandle {
+            shared,
+            clients,
+            listener,
+            see_off,
+            pool,
+            flood,
+            store,
+            expiry,
+            log_thread,
+        })
     }
 }
 
@@ -254,10 +346,21 @@ impl ServerHandle {
         &self.shared.records
     }
 
-    /// Stops: accepts nothing more, answers what was read, sends links what waits, writes the log.
-    /// Blocks until that is done, for [`STOP_WITHIN`] at most.
+    /// How the store does; `None` without one. It is loaded since before [`Server::start`] returned.
+    pub fn store_status(&self) -> Option<store::Status> {
+        self.shared.store.as_ref().map(|store| store.status())
+    }
+
+    /// Stops: accepts nothing more, answers what was read, sends links what waits, commits the store,
+    /// writes the log. Blocks until that is done, for [`STOP_WITHIN`] and [`COMMIT_AT_STOP_WITHIN`] at most.
     pub fn stop(self) {
-        let Self { shared, clients, listener, see_off, pool, flood, log_thread } = self;
+        self.stop_within(COMMIT_AT_STOP_WITHIN);
+    }
+
+    /// As [`ServerHandle::stop`], with so much time for the store.
+    fn stop_within(self, commit: Duration) {
+        let Self { shared, clients, listener, see_off, pool, flood, store, expiry, log_thread } =
+            self;
         let deadline = Instant::now() + STOP_WITHIN;
         shared.log.event(Level::Info, format_args!("server {} stops", shared.name));
         shared.is_stopping.store(true, Ordering::SeqCst);
@@ -271,6 +374,12 @@ impl ServerHandle {
         // With it and the pool goes the last sender to the flooder.
         drop((shared, pool));
         flood.stop(deadline - Duration::from_millis(500));
+        if let Some(expiry) = expiry {
+            expiry.stop();
+        }
+        if let Some(store) = store {
+            store.stop(commit);
+        }
         log.event(Level::Info, format_args!("server {name} stopped"));
         drop(log);
         if let Err(error) = log_thread.close(Duration::from_secs(1)) {
@@ -278,3 +387,6 @@ impl ServerHandle {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

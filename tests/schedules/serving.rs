@@ -6,15 +6,22 @@ use std::net::{Shutdown, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
+use herd::config::Durability;
+use herd::places::{Failure, Lookup, Provider};
+use herd::records::{Change, Records};
+use herd::server::Kept;
 use herd::server::lot::{Door, Lot};
 use herd::server::session::Session;
 use herd::server::shared::Shared;
 use herd::server::worker::Lots;
+use herd::store::Store;
+use herd::store::engine::{Engine, EngineError};
+use shuttle::sync::atomic::{AtomicBool, Ordering};
 use shuttle::thread::{self, JoinHandle};
 
-use crate::support::{ENDLESS, Slow, check, config, server, until};
+use crate::support::{ENDLESS, Slow, check, config, log, server, server_with, until};
 
 /// A server of so many lots, as many calls at a time, and its workers.
 struct Serving {
@@ -25,9 +32,17 @@ struct Serving {
 
 impl Serving {
     fn start(lots: usize, calls: usize) -> Self {
+        Self::asking(Arc::new(Slow), lots, calls)
+    }
+
+    fn asking(provider: Arc<dyn Provider>, lots: usize, calls: usize) -> Self {
         let more = format!("[places]\nprovider = \"overpass\"\nworkers = {calls}\nqueue = 10\n");
-        let (shared, _) = server("Ball", &config(&more), Arc::new(Slow));
+        let (shared, _) = server("Ball", &config(&more), provider);
         shared.records.merge(&crate::support::record("kiwi", 1));
+        Self::of(shared, lots, calls)
+    }
+
+    fn of(shared: Arc<Shared>, lots: usize, calls: usize) -> Self {
         let places = (0..lots).map(|index| Lot::new(index, shared.limits.max_line).unwrap());
         let lots = Lots::new(places.collect(), lots + calls, ENDLESS);
         let work = || {
@@ -92,6 +107,37 @@ fn every_client_gets_all_its_replies_in_order_and_a_stop_ends_all_workers() {
     }
 }
 
+/// A provider that answers once the test says so.
+struct Gate(Arc<AtomicBool>);
+
+impl Provider for Gate {
+    fn computes(&self) -> bool {
+        false
+    }
+
+    fn nearby(&self, lookup: &Lookup) -> Result<Vec<u8>, Failure> {
+        until(|| self.0.load(Ordering::SeqCst));
+        Slow.nearby(lookup)
+    }
+}
+
+#[test]
+fn a_lot_is_served_by_another_worker_while_a_provider_is_asked() {
+    check(1000, || {
+        let is_open = Arc::new(AtomicBool::new(false));
+        let serving = Serving::asking(Arc::new(Gate(Arc::clone(&is_open))), 1, 1);
+        let asks = serving.admit(COMMANDS);
+        let mut does_not_ask = serving.admit("x\n");
+        let mut reply = [0; 4];
+        until(|| does_not_ask.read_exact(&mut reply).is_ok());
+        assert_eq!(&reply, b"? x\n");
+        is_open.store(true, Ordering::SeqCst);
+        until(|| serving.shared.connections.load(Ordering::SeqCst) == 0);
+        serving.stop();
+        assert_eq!(replies(asks), expected());
+    });
+}
+
 #[test]
 fn a_stop_at_any_time_ends_all_workers_and_cuts_no_reply_in_two() {
     for (lots, calls) in [(1, 1), (2, 2)] {
@@ -106,6 +152,69 @@ fn a_stop_at_any_time_ends_all_workers_and_cuts_no_reply_in_two() {
                     [&whole[..], &[&expected[..expected.find("? x").unwrap() + 4]]].concat();
                 assert!(whole.contains(&replies.as_str()), "{replies}");
             }
+        });
+    }
+}
+
+/// A disk that is done only when the test says so, and fails before that if it is to.
+struct Disk {
+    is_done: Arc<AtomicBool>,
+    fails: bool,
+}
+
+impl Engine for Disk {
+    fn commit(&mut self, _: &[Change], is_safe: bool) -> Result<(), EngineError> {
+        assert!(is_safe);
+        if std::mem::take(&mut self.fails) {
+            thread::yield_now();
+            return Err(EngineError::Failed("a disk that is full".to_owned()));
+        }
+        until(|| self.is_done.load(Ordering::SeqCst));
+        Ok(())
+    }
+}
+
+#[test]
+fn with_durability_always_no_reply_comes_before_its_commit_and_all_come_after_it() {
+    for fails in [false, true] {
+        check(1000, move || {
+            let mut config = config("[places]\nprovider = \"overpass\"\n");
+            config.data.durability = Durability::Always;
+            config.data.commit_timeout = ENDLESS;
+            let (records, counters) = (Arc::new(Records::kept()), Arc::default());
+            let store =
+                Store::unwritten(Arc::clone(&records), &config.data, log(), Arc::clone(&counters));
+            let kept = Kept { records, store: Some(Arc::clone(&store)), counters };
+            let (shared, _) = server_with(kept, "Ball", &config, Arc::new(Slow));
+            let serving = Serving::of(shared, 2, 1);
+            // As a start does it.
+            let lots = Arc::clone(&serving.lots);
+            store.on_commit(move || lots.doors.iter().for_each(Door::wake));
+            let is_done = Arc::new(AtomicBool::new(false));
+            let disk = Disk { is_done: Arc::clone(&is_done), fails };
+            let writer = {
+                let store = Arc::clone(&store);
+                thread::spawn(move || store.write(Box::new(disk)))
+            };
+            let mut clients = ["IAMAT kiwi +1+1 5\n", "IAMAT plum +1+1 5\nWHATSAT plum 1 1\n"]
+                .map(|commands| serving.admit(commands));
+            for at in 0..20 {
+                let client = &mut clients[at % 2];
+                thread::yield_now();
+                let read = client.read(&mut [0]);
+                assert_eq!(read.unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+            }
+            is_done.store(true, Ordering::SeqCst);
+            until(|| serving.shared.connections.load(Ordering::SeqCst) == 0);
+            serving.stop();
+            store.end_by(Instant::now() + Duration::from_secs(3600));
+            writer.join().unwrap();
+            let [kiwi, plum] = clients.map(replies);
+            assert!(kiwi.starts_with("AT Ball +") && kiwi.ends_with(" kiwi +1+1 5\n"), "{kiwi}");
+            assert!(
+                plum.matches(" plum +1+1 5\n").count() == 2 && plum.ends_with("}\n\n"),
+                "{plum}"
+            );
         });
     }
 }

@@ -9,8 +9,8 @@ use herd::places::{Failure, Lookup, Provider};
 use herd::protocol::reply::Fields;
 use herd::protocol::{Nanos, ServerName};
 use herd::records::Record;
-use herd::server::Server;
 use herd::server::shared::Shared;
+use herd::server::{Kept, Server};
 use herd::waits::Receiver;
 use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
 use shuttle::{MaxSteps, Runner};
@@ -81,7 +81,22 @@ pub(crate) fn server(
     config: &Config,
     provider: Arc<dyn Provider>,
 ) -> (Arc<Shared>, Receiver<Batch>) {
-    Server::share(config, name(server), provider, LOG.0.clone()).unwrap()
+    let kept = Kept { records: Arc::default(), store: None, counters: Arc::default() };
+    server_with(kept, server, config, provider)
+}
+
+/// The same, with those records and their store.
+pub(crate) fn server_with(
+    kept: Kept,
+    server: &str,
+    config: &Config,
+    provider: Arc<dyn Provider>,
+) -> (Arc<Shared>, Receiver<Batch>) {
+    Server::share(config, name(server), provider, kept, log()).unwrap()
+}
+
+pub(crate) fn log() -> Log {
+    LOG.0.clone()
 }
 
 pub(crate) fn name(text: &str) -> ServerName {
