@@ -41,6 +41,8 @@ pub(super) struct HerdConf {
     pub(super) mode: &'static str,
     pub(super) workers: usize,
     pub(super) has_log: bool,
+    /// `[data] durability`; `None`: nothing is kept on disk.
+    pub(super) durability: Option<&'static str>,
 }
 
 impl Programs {
@@ -66,13 +68,17 @@ impl Programs {
 
     /// One herd server without neighbors.
     pub(super) fn herd(&self, conf: HerdConf) -> Result<Running, FiguresError> {
-        let HerdConf { mode, workers, has_log } = conf;
+        let HerdConf { mode, workers, has_log, durability } = conf;
+        let directory = tempfile::tempdir()?;
+        let data = durability.map_or_else(String::new, |durability| {
+            let dir = directory.path().join("data");
+            format!("[data]\ndir = '{}'\ndurability = \"{durability}\"\n", dir.display())
+        });
         let servers = "[[server]]\nname = \"Bench\"\nlisten = \"127.0.0.1:0\"\n";
         let rest = format!(
             "[pool]\nmode = \"{mode}\"\nworkers = {workers}\nmax_connections = 15000\n\
-             [log]\ntraffic = {has_log}\n"
+             {data}[log]\ntraffic = {has_log}\n"
         );
-        let directory = tempfile::tempdir()?;
         let conf = write_conf(&directory, servers, &rest)?;
         self.serve("Bench", &conf, Some(directory))
     }

@@ -18,7 +18,7 @@ const CLIENTS: u32 = 100_000;
 /// Connections that stay silent.
 const IDLE: usize = 10_000;
 
-const LOTS: HerdConf = HerdConf { mode: "lots", workers: 1, has_log: true };
+const LOTS: HerdConf = HerdConf { mode: "lots", workers: 1, has_log: true, durability: None };
 const LOTS_WITHOUT_LOG: HerdConf = HerdConf { has_log: false, ..LOTS };
 
 const ECHO: &str = "tokio echo";
@@ -32,13 +32,14 @@ pub(super) fn all(programs: &Programs) -> Vec<Scenario> {
         request_reply("request-reply-2000", 2_000),
         idle("idle", 1),
         idle("idle-pipelined", 64),
+        durability(),
         memory(),
         line(),
     ]
 }
 
 fn pipelined(programs: &Programs) -> Scenario {
-    let pinned = HerdConf { mode: "pinned", workers: 64, has_log: true };
+    let pinned = HerdConf { mode: "pinned", workers: 64, ..LOTS };
     let mut contenders = vec![
         herd("herd, lots, traffic log", LOTS, 16, 64),
         herd("herd, lots, no traffic log", LOTS_WITHOUT_LOG, 16, 64),
@@ -64,7 +65,7 @@ fn pipelined(programs: &Programs) -> Scenario {
 }
 
 fn request_reply(name: &'static str, connections: usize) -> Scenario {
-    let pinned = HerdConf { mode: "pinned", workers: connections, has_log: true };
+    let pinned = HerdConf { mode: "pinned", workers: connections, ..LOTS };
     Scenario {
         name,
         about: format!("{connections} connections x 1 outstanding IAMAT, {CLIENTS} clients"),
@@ -106,6 +107,25 @@ fn idle(name: &'static str, outstanding: usize) -> Scenario {
         ),
         reference: Some(ALONE),
         contenders: vec![beside(ALONE, 0), beside("beside 10,000 idle ones", IDLE)],
+    }
+}
+
+fn durability() -> Scenario {
+    const WITHOUT: &str = "nothing on disk";
+    let with = |name, durability| herd(name, HerdConf { durability, ..LOTS }, 16, 64);
+    Scenario {
+        name: "durability",
+        about: format!(
+            "16 connections x 64 outstanding IAMAT, {CLIENTS} clients, with [data]; herd, lots, \
+             traffic log"
+        ),
+        reference: Some(WITHOUT),
+        contenders: vec![
+            with(WITHOUT, None),
+            with("none", Some("none")),
+            with("interval", Some("interval")),
+            with("always", Some("always")),
+        ],
     }
 }
 
