@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use herd::client::Client;
 use herd::protocol::Kilometers;
 
-use super::contender::{HerdConf, Programs, Running};
+use super::contender::{HerdConf, Programs, Running, Shape};
 use super::spread::quantile;
-use super::{Bench, Contender, FiguresError, Scenario, Values};
+use super::{Bench, Contender, FiguresError, Scenario, Values, frozen};
 use crate::load::{LAST_REPLIES, Load, Work, report_all, run};
 
 const WARM_UP: Duration = Duration::from_secs(1);
@@ -35,6 +35,7 @@ pub(super) fn all(programs: &Programs) -> Vec<Scenario> {
         durability(),
         memory(),
         line(),
+        frozen::scenario(),
     ]
 }
 
@@ -152,7 +153,7 @@ fn line() -> Scenario {
     const SERVERS: usize = 5;
     const SAMPLES: usize = 300;
     let run = |bench: &Bench| {
-        let servers = bench.programs.line_of_herds(SERVERS)?;
+        let servers = bench.programs.herds(SERVERS, Shape::Line)?;
         let timeout = Duration::from_secs(10);
         let mut near = Client::connect(&servers[0].address, timeout)?;
         let mut far = Client::connect(&servers[SERVERS - 1].address, timeout)?;
@@ -224,7 +225,7 @@ fn other(
     }
 }
 
-fn load(
+pub(super) fn load(
     bench: &Bench,
     server: &Running,
     work: Work,
@@ -249,7 +250,7 @@ fn load(
     }
 }
 
-fn clean(
+pub(super) fn clean(
     contender: &'static str,
     outcome: crate::load::Outcome,
 ) -> Result<crate::load::Outcome, FiguresError> {
