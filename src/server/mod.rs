@@ -6,12 +6,15 @@
 //! gives its lot to another worker. In [`pinned`] mode a worker keeps one connection until it
 //! closes. Both hold the same [`session`].
 
+pub mod addresses;
 pub mod connection;
+pub mod exceeded;
 pub mod listener;
 pub mod lot;
 pub mod open;
 pub mod pinned;
 pub mod pool;
+pub mod rates;
 pub mod readiness;
 pub mod session;
 pub mod shared;
@@ -28,7 +31,9 @@ use std::time::{Duration, Instant};
 
 use ::log::Level;
 
+use self::exceeded::Exceeded;
 use self::pool::Pool;
+use self::rates::WhatsatRates;
 use self::shared::Shared;
 use crate::config::{Config, LinkKind};
 use crate::counters::Counters;
@@ -170,11 +175,15 @@ impl Server {
             flood,
             flooder,
             lookups: Lookups::new(provider, limits),
+            rates: WhatsatRates::new(&config.places),
             limits: config.limits.clone(),
             pool: config.pool.clone(),
+            places: config.places.clone(),
             log,
             counters,
+            exceeded: Exceeded::default(),
             connections: Arc::default(),
+            addresses: Arc::default(),
             is_stopping: AtomicBool::new(false),
         });
         Self::run(shared, self.clients, self.links, batches, calls, log_thread)
@@ -215,6 +224,11 @@ impl ServerHandle {
     /// The log, for what the process itself has to say.
     pub fn log(&self) -> &Log {
         &self.shared.log
+    }
+
+    /// What was done and refused since the start.
+    pub fn counters(&self) -> &Counters {
+        &self.shared.counters
     }
 
     /// What is known here.

@@ -2,7 +2,7 @@
 //! started again one by one.
 
 use std::fmt::Write as _;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
@@ -26,6 +26,7 @@ pub(crate) struct Plan {
     others: Vec<Other>,
     late: Vec<String>,
     one_sided: bool,
+    everywhere: bool,
     conf: String,
 }
 
@@ -64,6 +65,7 @@ impl Plan {
             others: Vec::new(),
             late: Vec::new(),
             one_sided: false,
+            everywhere: false,
             conf: String::new(),
         }
     }
@@ -77,6 +79,12 @@ impl Plan {
     /// Each link is listed on its first side only.
     pub(crate) fn listed_on_one_side(mut self) -> Self {
         self.one_sided = true;
+        self
+    }
+
+    /// Clients are listened for on all addresses of this machine.
+    pub(crate) fn listening_everywhere(mut self) -> Self {
+        self.everywhere = true;
         self
     }
 
@@ -159,7 +167,9 @@ impl Plan {
             .unwrap();
         };
         for Server { name, addr, links, .. } in servers {
-            server(name, *addr, format!("links = \"{links}\""));
+            let ip = if self.everywhere { Ipv4Addr::UNSPECIFIED.into() } else { addr.ip() };
+            let listen = SocketAddr::new(ip, addr.port());
+            server(name, listen, format!("links = \"{links}\""));
         }
         for Other { name, kind, addr } in &self.others {
             server(name, *addr, format!("link = \"{kind}\""));
