@@ -31,7 +31,7 @@ use crate::threads;
 pub use flooder::{Accepted, Batch, FloodSender, NeighborId};
 use handshake::BEAT;
 pub use handshake::{Hello, Instance};
-pub use link::{Link, Neighbor};
+pub use link::{Link, LinkState, LinkStatus, Neighbor};
 
 /// What the threads of replication share.
 #[derive(Debug)]

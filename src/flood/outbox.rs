@@ -25,6 +25,9 @@ struct State {
     phase: Phase,
     filling: IndexSet<ByClient>,
     sending: IndexSet<ByClient>,
+    /// Since when something is in each.
+    filling_since: Option<Instant>,
+    sending_since: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -121,6 +124,9 @@ impl Outbox {
         for record in records {
             state.insert(record);
         }
+        if !state.filling.is_empty() && state.filling_since.is_none() {
+            state.filling_since = Some(Instant::now());
+        }
         if was_empty && !state.is_empty() {
             self.changed.notify_all();
         }
@@ -157,6 +163,13 @@ impl Outbox {
         state.filling.len() + state.sending.len()
     }
 
+    /// How long its oldest generation has held something: no record waits longer. Zero if nothing waits.
+    pub fn lag(&self) -> Duration {
+        let state = self.state.lock();
+        let since = state.sending_since.or(state.filling_since);
+        since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
     /// True if nothing waits.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -183,10 +196,12 @@ impl State {
     fn take(&mut self, limit: usize) -> Vec<Record> {
         if self.sending.is_empty() {
             std::mem::swap(&mut self.sending, &mut self.filling);
+            self.sending_since = self.filling_since.take();
         }
         let rest = self.sending.len().saturating_sub(limit);
         let taken = self.sending.drain(rest..).map(|entry| entry.0).collect();
         if rest == 0 {
+            self.sending_since = None;
             self.sending.shrink_to(KEPT_CAPACITY);
         }
         taken

@@ -36,7 +36,7 @@ pub struct Shared {
     /// Connections of clients that are open; those refused are not among them.
     pub connections: Arc<AtomicUsize>,
     /// Set once, at a stop.
-    pub is_stopping: AtomicBool,
+    pub is_stopping: Arc<AtomicBool>,
 }
 
 /// What the system's clock showed at the start of a turn.
