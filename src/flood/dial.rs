@@ -48,7 +48,7 @@ pub fn run(flood: &Arc<Flood>, id: NeighborId) {
         if let Err(error) = was_greeted
             && !link.is_stopping()
         {
-            link.note_error(&error.to_string());
+            link.history.down(error.to_string());
             back_off.note(&link.neighbor, &error, &flood.log);
         }
         // Others than herd servers have no HELLO that would show them sound: time does.
@@ -222,7 +222,6 @@ impl Dialer<'_> {
                 }
             }
         }
-        self.link.note_sync();
         let beat_every = self.beat_every();
         loop {
             match self.link.outbox.take(piece, beat_every) {
@@ -278,21 +277,20 @@ impl Dialer<'_> {
     }
 
     fn log_up(&self) {
-        self.link.note_up();
+        self.link.history.up();
         let Neighbor { name, address, .. } = &self.link.neighbor;
         self.flood.log.event(Level::Info, format_args!("link {name} up: {address}"));
     }
 
     fn log_down(&self, ended: &io::Result<()>) {
-        self.link.note_down();
         let name = &self.link.neighbor.name;
         let reason = match ended {
             Err(error) => error.to_string(),
             Ok(()) if self.link.is_stopping() => "this server stops".into(),
             Ok(()) => "its side closed".into(),
         };
-        self.link.note_error(&reason);
         self.flood.log.event(Level::Warn, format_args!("link {name} down: {reason}"));
+        self.link.history.down(reason);
     }
 }
 

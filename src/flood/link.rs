@@ -1,15 +1,15 @@
 //! The state of the link to one neighbor: up when both directions are.
 
-use std::fmt;
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
 use super::handshake::Instance;
 use super::outbox::Outbox;
+use super::status::{History, LinkStatus};
 use crate::config::LinkKind;
 use crate::protocol::ServerName;
 
@@ -38,7 +38,8 @@ pub struct Link {
     pub received: AtomicU64,
     /// Bytes that a plain or one-shot neighbor sent back, and that were dropped.
     pub discarded_bytes: AtomicU64,
-    created: SystemTime,
+    /// What has become of it.
+    pub history: History,
     state: Mutex<State>,
     /// Signalled at every change of the state.
     changed: Condvar,
@@ -51,12 +52,6 @@ struct State {
     accepted: Option<Heard>,
     /// How many connections were accepted from this neighbor: the number of the newest.
     accepted_count: u64,
-    /// Since when both directions are up; `None`: they are not.
-    up_since: Option<SystemTime>,
-    /// Since when they are not, unless the link was never up.
-    down_since: Option<SystemTime>,
-    last_error: Option<String>,
-    last_sync: Option<SystemTime>,
     last_instance: Option<Instance>,
     instance_before: Option<Instance>,
 }
@@ -82,46 +77,6 @@ pub enum Standing {
     Stopping,
 }
 
-/// How a link stands, for whoever watches.
-#[derive(Clone, Debug)]
-pub struct LinkStatus {
-    /// Whether it is up.
-    pub state: LinkState,
-    /// When it came into this state.
-    pub since: SystemTime,
-    /// Why it went down, or could not be dialed, the last time.
-    pub last_error: Option<String>,
-    /// Records that wait to be sent.
-    pub outbox: usize,
-    /// Age of the oldest of them.
-    pub lag: Duration,
-    /// Updates sent since the start.
-    pub sent: u64,
-    /// Updates received since the start.
-    pub received: u64,
-    /// When the two copies were last known to hold the same, or made so.
-    pub last_sync: Option<SystemTime>,
-}
-
-/// Whether a link is up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LinkState {
-    /// Both directions are.
-    Up,
-    /// One of them is not.
-    Down,
-}
-
-/// A word of the status.
-impl fmt::Display for LinkState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Up => "up",
-            Self::Down => "down",
-        })
-    }
-}
-
 /// What a new connection from a neighbor found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Registered {
@@ -140,7 +95,7 @@ impl Link {
             sent: AtomicU64::new(0),
             received: AtomicU64::new(0),
             discarded_bytes: AtomicU64::new(0),
-            created: SystemTime::now(),
+            history: History::default(),
             state: Mutex::default(),
             changed: Condvar::new(),
         }
@@ -261,50 +216,19 @@ impl Link {
         }
     }
 
-    /// How it stands now.
+    /// How it stands, for who watches.
     pub fn status(&self) -> LinkStatus {
-        let (state, since, last_error, last_sync) = {
-            let state = self.state.lock();
-            let (is, since) = match state.up_since {
-                Some(since) => (LinkState::Up, since),
-                None => (LinkState::Down, state.down_since.unwrap_or(self.created)),
-            };
-            (is, since, state.last_error.clone(), state.last_sync)
-        };
+        let told = self.history.told();
         LinkStatus {
-            state,
-            since,
-            last_error,
+            state: if told.is_up { "up" } else { "down" },
+            since: told.since,
+            last_error: told.last_error,
             outbox: self.outbox.len(),
             lag: self.outbox.lag(),
             sent: self.sent.load(Ordering::Relaxed),
             received: self.received.load(Ordering::Relaxed),
-            last_sync,
+            last_sync: told.last_sync,
         }
-    }
-
-    /// Takes note that both directions are up.
-    pub fn note_up(&self) {
-        self.state.lock().up_since = Some(SystemTime::now());
-    }
-
-    /// Takes note that it is no longer up.
-    pub fn note_down(&self) {
-        let mut state = self.state.lock();
-        if state.up_since.take().is_some() {
-            state.down_since = Some(SystemTime::now());
-        }
-    }
-
-    /// Takes note of why it is down.
-    pub fn note_error(&self, error: &str) {
-        let error = error.to_owned();
-        self.state.lock().last_error = Some(error);
-    }
-
-    /// Takes note that the neighbor has been sent all that is here.
-    pub fn note_sync(&self) {
-        self.state.lock().last_sync = Some(SystemTime::now());
     }
 
     /// Counts updates that went out.

@@ -12,6 +12,7 @@ pub mod handshake;
 pub mod link;
 pub mod outbox;
 pub mod peer;
+pub mod status;
 
 use std::io;
 use std::net::TcpListener;
@@ -31,7 +32,8 @@ use crate::threads;
 pub use flooder::{Accepted, Batch, FloodSender, NeighborId};
 use handshake::BEAT;
 pub use handshake::{Hello, Instance};
-pub use link::{Link, LinkState, LinkStatus, Neighbor};
+pub use link::{Link, Neighbor};
+pub use status::LinkStatus;
 
 /// What the threads of replication share.
 #[derive(Debug)]

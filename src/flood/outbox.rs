@@ -24,9 +24,9 @@ pub struct Outbox {
 struct State {
     phase: Phase,
     filling: IndexSet<ByClient>,
-    sending: IndexSet<ByClient>,
-    /// Since when something is in each.
+    /// When the first of `filling` came.
     filling_since: Option<Instant>,
+    sending: IndexSet<ByClient>,
     sending_since: Option<Instant>,
 }
 
@@ -116,6 +116,7 @@ impl Outbox {
 
     /// Adds records; of two of a client the newer stays. Dropped when closed.
     pub fn push(&self, records: impl IntoIterator<Item = Record>) {
+        let now = Instant::now();
         let mut state = self.state.lock();
         if state.phase == Phase::Closed {
             return;
@@ -124,8 +125,8 @@ impl Outbox {
         for record in records {
             state.insert(record);
         }
-        if !state.filling.is_empty() && state.filling_since.is_none() {
-            state.filling_since = Some(Instant::now());
+        if !state.filling.is_empty() {
+            state.filling_since.get_or_insert(now);
         }
         if was_empty && !state.is_empty() {
             self.changed.notify_all();
@@ -163,10 +164,13 @@ impl Outbox {
         state.filling.len() + state.sending.len()
     }
 
-    /// How long its oldest generation has held something: no record waits longer. Zero if nothing waits.
+    /// Age of what waits longest, to within the time that its generation took to come; zero if nothing waits.
     pub fn lag(&self) -> Duration {
-        let state = self.state.lock();
-        let since = state.sending_since.or(state.filling_since);
+        let since = {
+            let state = self.state.lock();
+            // The generation that is sent is the older one.
+            state.sending_since.or(state.filling_since)
+        };
         since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
@@ -269,6 +273,28 @@ mod tests {
         }
         taken.sort_by(|a, b| a.client().cmp(b.client()));
         assert_eq!(taken, [record("a", 2), record("b", 2)]);
+    }
+
+    #[test]
+    fn lag_is_the_age_of_the_oldest_generation_that_waits() {
+        let outbox = Outbox::default();
+        assert_eq!(outbox.lag(), Duration::ZERO);
+        outbox.open();
+        let before = Instant::now();
+        outbox.push([record("a", 1), record("b", 1)]);
+        let pushed = Instant::now();
+        outbox.take(1, NOW);
+        outbox.push([record("c", 1)]);
+        let (least, lag, most) = (pushed.elapsed(), outbox.lag(), before.elapsed());
+        assert!((least..=most).contains(&lag), "b waits since {lag:?}, not {least:?} to {most:?}");
+        outbox.take(1, NOW);
+        let (lag, most) = (outbox.lag(), pushed.elapsed());
+        assert!(lag > Duration::ZERO && lag <= most, "c waits since {lag:?} of {most:?}");
+        outbox.take(1, NOW);
+        assert_eq!(outbox.lag(), Duration::ZERO, "nothing waits");
+        outbox.push([record("d", 1)]);
+        outbox.close();
+        assert_eq!(outbox.lag(), Duration::ZERO, "a closed one is empty");
     }
 
     #[test]
