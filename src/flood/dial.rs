@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 use ::log::Level;
 
 use super::back_off::{self, BackOff};
-use super::handshake::{BEAT, Hello, Instance, MAX_HELLO_BYTES};
+use super::handshake::{BEAT, Hello, MAX_HELLO_BYTES, OLDEST_VERSION, VERSION};
 use super::link::{Link, Neighbor, Standing};
 use super::outbox::Taken;
+use super::speaker::{Said, Speaker};
 use super::{Flood, NeighborId};
 use crate::config::LinkKind;
 use crate::protocol::reply::write_update;
-use crate::records::{Cursor, Record};
+use crate::records::Record;
 use crate::threads;
 
 /// Longest wait for a connection: short, so that after a cut a new attempt is soon under way.
@@ -75,16 +76,30 @@ struct Dialer<'a> {
 /// A connection, and the run of the neighbor that answered on it.
 struct Greeted {
     stream: Arc<TcpStream>,
-    instance: Instance,
+    hello: Hello,
+}
+
+/// What goes to a neighbor next.
+enum Talk<'a> {
+    /// Updates.
+    Records(&'a [Record]),
+    /// What only herd servers understand.
+    Lines(&'a [u8]),
+    /// There was nothing for a while.
+    Idle,
 }
 
 impl Dialer<'_> {
     /// A herd server: HELLO, then updates while both directions are up, heartbeats else.
     fn herd(&self, back_off: &mut BackOff) -> io::Result<()> {
-        let greeted = self.greet()?;
+        let greeted = self.greet(VERSION).or_else(|error| match error.kind() {
+            ErrorKind::Unsupported => self.greet(OLDEST_VERSION),
+            _ => Err(error),
+        })?;
+        let instance = greeted.hello.instance;
         back_off.reset();
         loop {
-            match self.link.wait_heard(greeted.instance, self.beat_every()) {
+            match self.link.wait_heard(instance, self.beat_every()) {
                 Standing::Stopping => return Ok(()),
                 Standing::Replaced => {
                     return Err(io::Error::other("it was started anew since we dialed it"));
@@ -96,16 +111,19 @@ impl Dialer<'_> {
                 Standing::Up => {
                     self.link.outbox.open();
                     // It may have been lost before the outbox was open, and so not closed it.
-                    if self.link.standing(greeted.instance) == Standing::Up {
+                    if self.link.standing(instance) == Standing::Up {
                         self.log_up();
-                        let ended = self.feed(
-                            PIECE,
-                            |records| self.send(&greeted.stream, records),
-                            || {
+                        let speaker = self.speaker(greeted.hello.version);
+                        let ended = self.feed(PIECE, speaker, |talk| match talk {
+                            Talk::Records(records) => self.send(&greeted.stream, records),
+                            Talk::Lines(lines) => self.write(&greeted.stream, lines),
+                            Talk::Idle => {
                                 is_open(&greeted.stream)?;
                                 self.write(&greeted.stream, BEAT)
-                            },
-                        );
+                            }
+                        });
+                        self.link.repair.cut();
+                        self.flood.end_filling(self.id);
                         self.log_down(&ended);
                         ended?;
                     }
@@ -115,19 +133,21 @@ impl Dialer<'_> {
         }
     }
 
-    /// Dials and exchanges HELLOs.
-    fn greet(&self) -> io::Result<Greeted> {
+    /// Dials and exchanges HELLOs. [`ErrorKind::Unsupported`] if the neighbor speaks an older version only.
+    fn greet(&self, version: u32) -> io::Result<Greeted> {
         let stream = self.connect()?;
         // A stop that came before the connection did not cut it.
         if self.link.is_stopping() {
             return Err(io::Error::other("this server stops"));
         }
-        (&*stream).write_all(&self.flood.me.line())?;
+        (&*stream).write_all(&self.flood.me.speaking(version).line())?;
         let line = read_line(&stream, HANDSHAKE_TIMEOUT)?;
         if let Some(reason) = line.strip_prefix(b"? ") {
             let reason =
                 String::from_utf8_lossy(reason.trim_ascii_end()).escape_debug().to_string();
-            return Err(io::Error::other(format!("it refused us: {reason}")));
+            let is_too_new = reason.starts_with(&format!("it speaks version {version} of links"));
+            let kind = if is_too_new { ErrorKind::Unsupported } else { ErrorKind::Other };
+            return Err(io::Error::new(kind, format!("it refused us: {reason}")));
         }
         let hello = Hello::parse(&line).map_err(io::Error::other)?;
         let expected = &self.link.neighbor.name;
@@ -137,7 +157,10 @@ impl Dialer<'_> {
                 hello.name
             )));
         }
-        Ok(Greeted { stream, instance: hello.instance })
+        if hello.expire_after.differs_from(self.flood.me.expire_after) {
+            self.log_lifetimes(&hello);
+        }
+        Ok(Greeted { stream, hello })
     }
 
     /// UPDATE lines on a kept connection; what comes back is read, counted and dropped.
@@ -159,7 +182,11 @@ impl Dialer<'_> {
                 link.outbox.close();
             })?
         };
-        let ended = self.feed(PIECE, |records| self.send(&stream, records), || Ok(()));
+        let everything = Speaker::everything(&self.flood.records);
+        let ended = self.feed(PIECE, everything, |talk| match talk {
+            Talk::Records(records) => self.send(&stream, records),
+            Talk::Lines(_) | Talk::Idle => Ok(()),
+        });
         if ended.is_ok() && self.link.is_stopping() {
             // It closes when it has read the last update, or is cut when the stop's time is over.
             let _ = stream.shutdown(Shutdown::Write);
@@ -180,55 +207,72 @@ impl Dialer<'_> {
         if self.link.is_stopping() {
             return Ok(());
         }
-        let ended = self.feed(
-            1,
-            |records| {
-                let stream = self.connect()?;
-                self.send(&stream, records)?;
-                stream.shutdown(Shutdown::Write)?;
-                discard(self.link, &stream);
-                self.link.set_dialed(None);
-                if !std::mem::replace(&mut is_known_up, true) {
-                    self.log_up();
-                }
-                self.link.pause(between);
-                Ok(())
-            },
-            || Ok(()),
-        );
+        let ended = self.feed(1, Speaker::everything(&self.flood.records), |talk| {
+            let Talk::Records(records) = talk else { return Ok(()) };
+            let stream = self.connect()?;
+            self.send(&stream, records)?;
+            stream.shutdown(Shutdown::Write)?;
+            discard(self.link, &stream);
+            self.link.set_dialed(None);
+            if !std::mem::replace(&mut is_known_up, true) {
+                self.log_up();
+            }
+            self.link.pause(between);
+            Ok(())
+        });
         if is_known_up {
             self.log_down(&ended);
         }
         ended
     }
 
-    /// Sends all records, a page at a time and live updates between, then what the outbox gets.
-    /// `idle` is called about every [`beat_every`] without updates. Ends well when the outbox is
-    /// closed (the other direction is lost, or the server stops).
+    /// What a neighbor is told besides live updates. Both directions have to speak digests for them.
+    fn speaker(&self, version: u32) -> Speaker<'_> {
+        let Flood { records, filling, settings, .. } = &**self.flood;
+        let repair = &self.link.repair;
+        if version.min(repair.version()) < VERSION {
+            return Speaker::everything(records);
+        }
+        Speaker::digests(records, repair, filling, self.id, settings.sync_interval, Instant::now())
+    }
+
+    /// Says what `speaker` has, a piece at a time and live updates between, and what the outbox gets.
+    /// `Talk::Idle` comes about every [`beat_every`] without either. Ends well when the outbox is closed
+    /// (the other direction is lost, or the server stops, which does not wait for the speaker).
     fn feed(
         &self,
         piece: usize,
-        mut send: impl FnMut(&[Record]) -> io::Result<()>,
-        mut idle: impl FnMut() -> io::Result<()>,
+        mut speaker: Speaker<'_>,
+        mut talk: impl FnMut(Talk<'_>) -> io::Result<()>,
     ) -> io::Result<()> {
-        let mut cursor = Cursor::default();
-        while let Some(page) = self.flood.records.page(&mut cursor) {
-            for records in page.chunks(piece) {
-                send(records)?;
-                match self.link.outbox.take(piece, Duration::ZERO) {
-                    Taken::Records(records) => send(&records)?,
-                    Taken::Nothing => {}
-                    Taken::Closed => return Ok(()),
-                }
-            }
-        }
         let beat_every = self.beat_every();
         loop {
-            match self.link.outbox.take(piece, beat_every) {
-                Taken::Records(records) => send(&records)?,
-                Taken::Nothing => idle()?,
+            let now = Instant::now();
+            let said = if self.link.is_stopping() { None } else { speaker.next(piece, now) };
+            let wait = match said {
+                Some(_) => Duration::ZERO,
+                None => speaker.silence(now, beat_every),
+            };
+            match said {
+                Some(Said::Records(records)) => talk(Talk::Records(&records))?,
+                Some(Said::Lines(lines)) => talk(Talk::Lines(&lines))?,
+                Some(Said::Synced) => self.synced(),
+                None => {}
+            }
+            match self.link.outbox.take(piece, wait) {
+                Taken::Records(records) => talk(Talk::Records(&records))?,
+                Taken::Nothing if !wait.is_zero() => talk(Talk::Idle)?,
+                Taken::Nothing | Taken::Poked => {}
                 Taken::Closed => return Ok(()),
             }
+        }
+    }
+
+    fn synced(&self) {
+        self.link.history.synced();
+        // The permit that it took to find this out may be waited for.
+        for link in &self.flood.links {
+            link.outbox.poke();
         }
     }
 
@@ -280,6 +324,16 @@ impl Dialer<'_> {
         self.link.history.up();
         let Neighbor { name, address, .. } = &self.link.neighbor;
         self.flood.log.event(Level::Info, format_args!("link {name} up: {address}"));
+    }
+
+    fn log_lifetimes(&self, hello: &Hello) {
+        let (name, theirs, ours) = (&hello.name, hello.expire_after, self.flood.me.expire_after);
+        self.flood.log.event(
+            Level::Warn,
+            format_args!(
+                "link {name}: it says{theirs}, and we{ours}: set the same [data] expire_after on all servers"
+            ),
+        );
     }
 
     fn log_down(&self, ended: &io::Result<()>) {

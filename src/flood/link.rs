@@ -9,6 +9,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::handshake::Instance;
 use super::outbox::Outbox;
+use super::repair::Repair;
 use super::status::{History, LinkStatus};
 use crate::config::LinkKind;
 use crate::protocol::ServerName;
@@ -38,6 +39,8 @@ pub struct Link {
     pub received: AtomicU64,
     /// Bytes that a plain or one-shot neighbor sent back, and that were dropped.
     pub discarded_bytes: AtomicU64,
+    /// What is to be repaired between its two ends.
+    pub repair: Repair,
     /// What has become of it.
     pub history: History,
     state: Mutex<State>,
@@ -95,6 +98,7 @@ impl Link {
             sent: AtomicU64::new(0),
             received: AtomicU64::new(0),
             discarded_bytes: AtomicU64::new(0),
+            repair: Repair::default(),
             history: History::default(),
             state: Mutex::default(),
             changed: Condvar::new(),

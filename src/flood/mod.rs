@@ -7,12 +7,16 @@
 
 pub mod back_off;
 pub mod dial;
+pub mod filling;
 pub mod flooder;
 pub mod handshake;
 pub mod link;
 pub mod outbox;
 pub mod peer;
+pub mod repair;
+pub mod speaker;
 pub mod status;
+pub mod sync;
 
 use std::io;
 use std::net::TcpListener;
@@ -29,9 +33,10 @@ use crate::log::{Log, Stamp, escape_into};
 use crate::protocol::ServerName;
 use crate::records::Records;
 use crate::threads;
+pub use filling::Filling;
 pub use flooder::{Accepted, Batch, FloodSender, NeighborId};
 use handshake::BEAT;
-pub use handshake::{Hello, Instance};
+pub use handshake::{Hello, Instance, Lifetime};
 pub use link::{Link, Neighbor};
 pub use status::LinkStatus;
 
@@ -44,6 +49,8 @@ pub struct Flood {
     pub records: Arc<Records>,
     /// One for each neighbor, in the order of [`NeighborId`].
     pub links: Vec<Link>,
+    /// Who fills us.
+    pub filling: Filling,
     /// How neighbors are spoken to.
     pub settings: config::Links,
     /// Where links come and go, and updates pass.
@@ -67,6 +74,15 @@ impl Flood {
         self.links.iter().position(|link| link.neighbor.name.as_bytes() == name).map(NeighborId)
     }
 
+    /// Lets the next neighbor fill us, if it was this one that did.
+    fn end_filling(&self, id: NeighborId) {
+        if self.filling.end(id) {
+            for link in &self.links {
+                link.outbox.poke();
+            }
+        }
+    }
+
     /// Logs UPDATE lines that went to or came from a neighbor, a line each.
     fn log_updates(&self, direction: &str, neighbor: &ServerName, lines: &[u8]) {
         if !self.log.wants_traffic() {
@@ -75,7 +91,8 @@ impl Flood {
         let stamp = Stamp::of(SystemTime::now());
         let mut text = Vec::with_capacity(lines.len() * 3 / 2);
         let mut count = 0;
-        for line in lines.split_inclusive(|&byte| byte == b'\n').filter(|&line| line != BEAT) {
+        let is_update = |line: &&[u8]| *line != BEAT && !sync::begins(line);
+        for line in lines.split_inclusive(|&byte| byte == b'\n').filter(is_update) {
             stamp.begin(Level::Info, &mut text);
             for part in [direction.as_bytes(), b" ", neighbor.as_bytes(), b" "] {
                 text.extend_from_slice(part);
@@ -172,6 +189,7 @@ pub fn new_instance() -> io::Result<Instance> {
 }
 
 /// Who `name` is to its neighbors, on links.
-pub fn hello(name: ServerName, instance: Instance) -> Hello {
-    Hello { name, version: handshake::VERSION, instance }
+pub fn hello(name: ServerName, instance: Instance, expire_after: Option<Duration>) -> Hello {
+    let expire_after = Lifetime::of(expire_after);
+    Hello { name, version: handshake::VERSION, instance, expire_after }
 }

@@ -16,7 +16,7 @@ use crate::records::Record;
 #[derive(Debug, Default)]
 pub struct Outbox {
     state: Mutex<State>,
-    /// Signalled when entries come into an empty outbox, and when it closes or finishes.
+    /// Signalled when entries come into an empty outbox, and when it closes, finishes or is poked.
     changed: Condvar,
 }
 
@@ -28,6 +28,8 @@ struct State {
     filling_since: Option<Instant>,
     sending: IndexSet<ByClient>,
     sending_since: Option<Instant>,
+    /// The writer has something else to do.
+    is_poked: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,6 +49,8 @@ pub enum Taken {
     Records(Vec<Record>),
     /// Nothing came within the wait.
     Nothing,
+    /// The writer was poked: there is something else to say.
+    Poked,
     /// The link is down, or the server stops and all is sent: nothing more will come.
     Closed,
 }
@@ -133,8 +137,14 @@ impl Outbox {
         }
     }
 
+    /// Has the writer look for something else to say: ends its wait, or its next one.
+    pub fn poke(&self) {
+        self.state.lock().is_poked = true;
+        self.changed.notify_all();
+    }
+
     /// Takes up to `limit` records, oldest generation first. Blocks until there are some, until it
-    /// closes, or for `wait` at most.
+    /// closes or is poked, or for `wait` at most.
     pub fn take(&self, limit: usize, wait: Duration) -> Taken {
         let deadline = Instant::now() + wait;
         let mut state = self.state.lock();
@@ -147,6 +157,9 @@ impl Outbox {
             }
             if state.phase == Phase::Finishing {
                 return Taken::Closed;
+            }
+            if std::mem::take(&mut state.is_poked) {
+                return Taken::Poked;
             }
             if self.changed.wait_until(&mut state, deadline).timed_out() {
                 return if state.is_empty() {
@@ -317,6 +330,23 @@ mod tests {
         assert!(outbox.finish());
         assert_eq!(outbox.take(1, NOW), Taken::Records(vec![record("kiwi", 1)]));
         assert_eq!(outbox.take(1, Duration::MAX / 4), Taken::Closed);
+    }
+
+    #[test]
+    fn a_poked_writer_is_freed_once_and_gets_what_waits_first() {
+        let outbox = Outbox::default();
+        outbox.open();
+        outbox.push([record("kiwi", 1)]);
+        outbox.poke();
+        outbox.poke();
+        assert_eq!(outbox.take(1, NOW), Taken::Records(vec![record("kiwi", 1)]));
+        assert_eq!(outbox.take(1, NOW), Taken::Poked);
+        assert_eq!(outbox.take(1, NOW), Taken::Nothing);
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| outbox.take(1, Duration::from_secs(60)));
+            outbox.poke();
+            assert_eq!(writer.join().expect("the writer ends"), Taken::Poked);
+        });
     }
 
     #[test]

@@ -6,13 +6,15 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ::log::Level;
 use parking_lot::Mutex;
 
 use super::dial::read_line;
 use super::handshake::{BEAT, Hello};
+use super::repair::Heard;
+use super::sync::{self, MAX_SYNC_LINE, Message};
 use super::{Accepted, Flood, FloodSender, NeighborId};
 use crate::config::LinkKind;
 use crate::listening;
@@ -25,7 +27,7 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Accepted connections at a time beyond one for each neighbor: those in handshake, and old ones
 /// that a new one has replaced. More are closed at once.
 const SPARE_PEERS: usize = 64;
-/// Longest line on a link: an UPDATE is at most 512 bytes.
+/// Longest line on a link but for those of [`sync`]: an UPDATE is at most 512 bytes.
 const MAX_LINE: usize = 512;
 /// Bytes read at a time.
 const READ_BYTES: usize = 64 * 1024;
@@ -154,7 +156,10 @@ impl Shared {
         };
         let link = &self.flood.links[id.0];
         // Before the answer: a neighbor that has it may dial again, and the later one counts.
+        link.repair.dialed(hello.version);
         let registered = link.heard(hello.instance, Arc::clone(stream));
+        // The outbox may have stayed open.
+        link.outbox.poke();
         log.event(Level::Info, format_args!("link {}: it dialed us from {address}", hello.name));
         if registered.alternates {
             log.event(
@@ -164,7 +169,7 @@ impl Shared {
         }
         let reader = Reader { flood: &self.flood, id, sender };
         let ended = (&**stream)
-            .write_all(&self.flood.me.line())
+            .write_all(&self.flood.me.speaking(hello.version).line())
             .and_then(|()| reader.run(stream, self.flood.settings.timeout));
         if self.is_stopping.load(Ordering::SeqCst) {
             // We end it ourselves: the other direction stays, for what is still to be sent.
@@ -257,12 +262,21 @@ impl Reader<'_> {
         let mut batch = Vec::new();
         let mut received = 0;
         let outcome = loop {
-            match Frame::first(&input[taken..], MAX_LINE) {
+            let rest = &input[taken..];
+            let max_line = if sync::begins(rest) { MAX_SYNC_LINE } else { MAX_LINE };
+            match Frame::first(rest, max_line) {
                 Frame::Partial => break Ok(taken),
                 Frame::TooLong(line) => break Err(bad_line(line)),
                 Frame::Line(line) => {
-                    if input[taken..].starts_with(BEAT) {
+                    if rest.starts_with(BEAT) {
                         taken += BEAT.len();
+                        continue;
+                    }
+                    if sync::begins(rest) {
+                        if let Err(error) = self.hear(line) {
+                            break Err(error);
+                        }
+                        taken += line.len() + 1;
                         continue;
                     }
                     match self.merge_line(line) {
@@ -276,6 +290,9 @@ impl Reader<'_> {
         };
         let link = &self.flood.links[self.id.0];
         link.received.fetch_add(received, Ordering::Relaxed);
+        if received > 0 {
+            self.flood.filling.moved(self.id, Instant::now());
+        }
         self.flood.log_updates("from", &link.neighbor.name, &input[..taken]);
         if !batch.is_empty() {
             // Blocks while the flooder is behind; it never waits for a connection. An error means
@@ -283,6 +300,26 @@ impl Reader<'_> {
             let _ = self.sender.send(batch);
         }
         outcome
+    }
+
+    /// Takes in a line of digest sync, and leaves what is to be said about it to the thread that writes.
+    fn hear(&self, line: &[u8]) -> io::Result<()> {
+        let Some(message) = Message::parse(line) else { return Err(bad_line(line)) };
+        let link = &self.flood.links[self.id.0];
+        match link.repair.hear(message, &self.flood.records) {
+            Ok(Heard::Nothing) => {}
+            Ok(Heard::Work) => link.outbox.poke(),
+            Ok(Heard::Synced) => link.history.synced(),
+            Ok(Heard::Repaired) => {
+                link.history.synced();
+                self.flood.end_filling(self.id);
+                let name = &link.neighbor.name;
+                let message = format_args!("link {name}: it has sent all that differed");
+                self.flood.log.event(Level::Debug, message);
+            }
+            Err(error) => return Err(io::Error::new(ErrorKind::InvalidData, error)),
+        }
+        Ok(())
     }
 
     /// What an UPDATE line brought: a record to flood, if it was newer. `None` for other lines.

@@ -35,7 +35,7 @@ use self::watch::Watch;
 use crate::admin::{self, Admin};
 use crate::config::{Config, LinkKind};
 use crate::counters::Counters;
-use crate::flood::{self, Flood, FloodThreads, Link, Neighbor, flooder};
+use crate::flood::{self, Filling, Flood, FloodThreads, Link, Neighbor, flooder};
 use crate::log::{Log, LogError, LogThread};
 use crate::places::lookups::{LookupLimits, Lookups};
 use crate::places::{self, SetupError};
@@ -164,9 +164,10 @@ impl Server {
         let counters = Arc::<Counters>::default();
         let instance = flood::new_instance().map_err(ServerError::Threads)?;
         let flood = Arc::new(Flood {
-            me: flood::hello(self.name.clone(), instance),
+            me: flood::hello(self.name.clone(), instance, config.data.expire_after),
             records: Arc::clone(&records),
             links: links.collect(),
+            filling: Filling::new(config.links.timeout),
             settings: config.links.clone(),
             log: log.clone(),
             counters: Arc::clone(&counters),
