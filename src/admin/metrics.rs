@@ -116,7 +116,7 @@ impl Families<'_> {
         })?;
         self.of_links(
             "link_last_sync_timestamp_seconds",
-            "When the copies were last made or found equal",
+            "When all that the neighbor has was last known to be here",
             links,
             |link| link.last_sync.and_then(|moment| seconds_of(moment.0)),
         )?;
@@ -145,6 +145,7 @@ impl Families<'_> {
             invalid,
             refused_records,
             refused_whatsat,
+            refused_lookups,
             refused_links,
             expired,
             stored,
@@ -173,8 +174,11 @@ impl Families<'_> {
         let commands = with(&[("IAMAT", iamat), ("WHATSAT", whatsat), ("UPDATE", update)]);
         self.counts("commands", "Commands that were valid", "command", &commands)?;
         self.counter("commands_invalid", "Lines that were answered with ?", invalid.get())?;
-        let refused =
-            with(&[("max_records", refused_records), ("whatsat_per_second", refused_whatsat)]);
+        let refused = with(&[
+            ("max_records", refused_records),
+            ("whatsat_per_second", refused_whatsat),
+            ("places_queue", refused_lookups),
+        ]);
         self.counts("commands_refused", "Commands refused by a limit", "limit", &refused)?;
         self.counter("links_refused", "Connections to links refused", refused_links.get())?;
         self.counter("records_expired", "Records that expire_after took", expired.get())?;

@@ -48,7 +48,8 @@ pub struct LinkStatus {
     pub sent: u64,
     /// Updates received since the start.
     pub received: u64,
-    /// When the two copies were last made equal, or found to be.
+    /// When it last turned out that all that the neighbor has is here too. Never for neighbors that are no
+    /// herd servers.
     pub last_sync: Option<Moment>,
 }
 

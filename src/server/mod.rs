@@ -6,12 +6,15 @@
 //! gives its lot to another worker. In [`pinned`] mode a worker keeps one connection until it
 //! closes. Both hold the same [`session`].
 
+pub mod addresses;
 pub mod connection;
+pub mod exceeded;
 pub mod listener;
 pub mod lot;
 pub mod open;
 pub mod pinned;
 pub mod pool;
+pub mod rates;
 pub mod readiness;
 pub mod session;
 pub mod shared;
@@ -29,7 +32,9 @@ use std::time::{Duration, Instant};
 
 use ::log::Level;
 
+use self::exceeded::Exceeded;
 use self::pool::Pool;
+use self::rates::WhatsatRates;
 use self::shared::Shared;
 use self::watch::Watch;
 use crate::admin::{self, Admin};
@@ -181,11 +186,15 @@ impl Server {
             flood,
             flooder,
             lookups: Lookups::new(provider, limits),
+            rates: WhatsatRates::new(&config.places),
             limits: config.limits.clone(),
             pool: config.pool.clone(),
+            places: config.places.clone(),
             log,
             counters,
+            exceeded: Exceeded::default(),
             connections: Arc::default(),
+            addresses: Arc::default(),
             is_stopping: Arc::default(),
         });
         let watch = Arc::new(Watch::new(&shared));
@@ -244,6 +253,11 @@ impl ServerHandle {
     /// The log, for what the process itself has to say.
     pub fn log(&self) -> &Log {
         &self.shared.log
+    }
+
+    /// What was done and refused since the start.
+    pub fn counters(&self) -> &Counters {
+        &self.shared.counters
     }
 
     /// What is known here.

@@ -4,6 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::addresses::Addresses;
+use super::exceeded::Exceeded;
+use super::rates::WhatsatRates;
 use super::ticket::Ticket;
 use crate::config;
 use crate::counters::Counters;
@@ -25,16 +28,24 @@ pub struct Shared {
     pub flooder: FloodSender,
     /// Look-ups of places under way.
     pub lookups: Arc<Lookups<Ticket>>,
+    /// How often those may be asked for that cost.
+    pub rates: WhatsatRates,
     /// What a client may do.
     pub limits: config::Limits,
     /// Threads and connections.
     pub pool: config::Pool,
+    /// Whom places are asked of, and how often.
+    pub places: config::Places,
     /// The log.
     pub log: Log,
     /// What was done and refused.
     pub counters: Arc<Counters>,
+    /// What the log said of limits.
+    pub exceeded: Exceeded,
     /// Connections of clients that are open; those refused are not among them.
     pub connections: Arc<AtomicUsize>,
+    /// The same by address.
+    pub addresses: Arc<Addresses>,
     /// Set once, at a stop.
     pub is_stopping: Arc<AtomicBool>,
 }

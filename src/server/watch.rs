@@ -168,3 +168,63 @@ impl Watched for Watch {
         self.log.dropped()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::server::{Server, ServerHandle};
+    use std::path::Path;
+
+    /// A server with these neighbors, whose addresses are nobody's.
+    fn server(directory: &Path, neighbors: &str) -> ServerHandle {
+        let text = format!(
+            "[[server]]\nname = \"Ball\"\nlisten = \"127.0.0.1:0\"\nneighbors = {neighbors}\n\
+             [[server]]\nname = \"Welsh\"\nlisten = \"127.0.0.1:0\"\nneighbors = [\"Plain\"]\n\
+             [[server]]\nname = \"Plain\"\nlisten = \"127.0.0.1:1\"\nlink = \"plain\"\n\
+             [log]\ndir = '{}'\n",
+            directory.display()
+        );
+        let config = Config::parse(Path::new("herd.toml"), &text).unwrap();
+        let name = ServerName::parse(b"Ball").unwrap();
+        Server::bind(&config, &name).unwrap().start(&config).unwrap()
+    }
+
+    #[track_caller]
+    fn is_not_ready(watch: &Watch, why: &str) {
+        let said = watch.readiness().unwrap_err();
+        assert!(said.contains(why), "{said}");
+    }
+
+    #[test]
+    fn a_server_is_ready_once_it_is_loaded_and_a_neighbor_has_synced_or_10_seconds_are_over() {
+        let directory = tempfile::tempdir().unwrap();
+        let server = server(directory.path(), "[\"Welsh\", \"Plain\"]");
+        let mut watch = Watch::new(&server.shared);
+        is_not_ready(&watch, "being loaded");
+        watch.set_loaded();
+        is_not_ready(&watch, "no neighbor has synced yet");
+        watch.started -= READY_AFTER;
+        assert_eq!(watch.readiness(), Ok(()));
+        watch.started += READY_AFTER;
+        is_not_ready(&watch, "no neighbor has synced yet");
+        let welsh = watch.flood.neighbor(b"Welsh").unwrap();
+        watch.flood.links[welsh.0].history.synced();
+        assert_eq!(watch.readiness(), Ok(()));
+        watch.is_stopping.store(true, Ordering::SeqCst);
+        is_not_ready(&watch, "the server stops");
+        watch.is_stopping.store(false, Ordering::SeqCst);
+        server.stop();
+    }
+
+    #[test]
+    fn a_server_waits_for_no_neighbor_that_never_syncs() {
+        let directory = tempfile::tempdir().unwrap();
+        let server = server(directory.path(), "[\"Plain\"]");
+        let watch = Watch::new(&server.shared);
+        is_not_ready(&watch, "being loaded");
+        watch.set_loaded();
+        assert_eq!(watch.readiness(), Ok(()));
+        server.stop();
+    }
+}

@@ -65,7 +65,10 @@ fn links_are_shown_with_every_key_while_they_are_up_and_down_and_up_again() {
     assert_eq!(metrics.values_of("neighbor"), ["B"].into());
 
     herd.start("B");
-    eventually("the link is up again", || link(&herd["A"].status(), "B").state == "up");
+    eventually("the link is up again, and synced", || {
+        let link = link(&herd["A"].status(), "B").clone();
+        link.state == "up" && link.last_sync.is_some_and(|at| at > down.since)
+    });
     assert!(link(&herd["A"].status(), "B").since > down.since);
     let metrics = Scrape::parse(&crate::ask::page(herd["A"].admin, "/metrics"));
     assert!(metrics.value("herd_link_up{neighbor=\"B\"}") > 0.5);
@@ -105,4 +108,19 @@ fn asking_says_why_there_is_no_status() {
     herd.kill("A");
     let refused = status(&admin, LIMIT).unwrap_err();
     assert_eq!(refused.to_string(), format!("nobody listens on {admin}"));
+}
+
+#[test]
+fn a_server_is_ready_when_a_neighbor_has_synced_with_it() {
+    let herd = Plan::new(&[("A", "B")]).start();
+    let early = crate::ask::get(herd["A"].admin, "/readyz");
+    assert!([200, 503].contains(&early.status), "{early:?}");
+    eventually("both are ready", || {
+        herd.servers().iter().all(|server| crate::ask::get(server.admin, "/readyz").status == 200)
+    });
+    let seen = herd["A"].status();
+    // Else it may be ready because it has waited for long enough.
+    if seen.uptime < Duration::from_secs(10) {
+        assert!(link(&seen, "B").last_sync.is_some(), "{seen:?}");
+    }
 }
