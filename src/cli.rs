@@ -14,13 +14,17 @@ use argh::{EarlyExit, FromArgs};
 herd up                                  start the five servers of conf/herd.toml
 herd send Alford IAMAT kiwi +34.068930-118.445127 1479413884.392014450
 herd send Ball WHATSAT kiwi 10 5         what is near kiwi, asked of another server
+herd status                              which servers are up, and do they know the same?
 herd up --help                           more about one command",
     note = "Options take their value as the next word: --conf FILE, not --conf=FILE.",
     error_code(0, "all went well"),
     error_code(1, "the command line is wrong"),
     error_code(2, "the conf file is wrong"),
     error_code(3, "an address cannot be listened on"),
-    error_code(4, "something failed at run time: a server cannot be reached, for one"),
+    error_code(
+        4,
+        "something failed at run time: a server cannot be reached, for one; status: not all is well"
+    ),
     error_code(5, "send: a reply was \"? \", so the server refused a command")
 )]
 pub(crate) struct Herd {
@@ -38,6 +42,7 @@ pub(crate) enum Command {
     Up(Up),
     Serve(Serve),
     Send(Send),
+    Status(Status),
     CheckConf(CheckConf),
 }
 
@@ -128,6 +133,41 @@ pub(crate) struct Send {
     pub(crate) command: Vec<String>,
 }
 
+/// show how all servers of a conf file stand
+#[derive(FromArgs, Debug, PartialEq)]
+#[argh(
+    subcommand,
+    name = "status",
+    help_triggers("-h", "--help", "help"),
+    example = "\
+herd status
+herd status --conf conf/machines.toml
+herd status --watch --interval 1",
+    note = "\
+Each server is asked at its `admin` address, for 2 seconds at most. Servers with the same digest hold
+the same records; lag is how long the oldest update has waited for a neighbor. A server without
+`admin` in the conf is unknown, and does not count as up.",
+    error_code(
+        0,
+        "all servers are up, and equal or catching up: all links up, every lag under 5 s"
+    ),
+    error_code(4, "a server is down or unknown, or their records differ for longer"),
+    error_code(2, "the conf file is wrong")
+)]
+pub(crate) struct Status {
+    /// the conf file [default: conf/herd.toml]
+    #[argh(option, arg_name = "FILE", default = "default_conf()")]
+    pub(crate) conf: PathBuf,
+
+    /// show it again and again, until Ctrl-C, which ends with 0
+    #[argh(switch)]
+    pub(crate) watch: bool,
+
+    /// time between two looks of --watch [default: 2]
+    #[argh(option, arg_name = "SECONDS", default = "Duration::from_secs(2)", from_str_fn(seconds))]
+    pub(crate) interval: Duration,
+}
+
 /// check a conf file and show what it says
 #[derive(FromArgs, Debug, PartialEq)]
 #[argh(
@@ -187,7 +227,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
         Ok(seconds) if (0.001..=MOST_SECONDS).contains(&seconds) => {
             Ok(Duration::from_secs_f64(seconds))
         }
-        _ => Err("write seconds from 0.001 to 86400, as in --timeout 2.5".to_string()),
+        _ => Err("write seconds from 0.001 to 86400, such as 2.5".to_string()),
     }
 }
 
@@ -278,7 +318,15 @@ mod tests {
 
     #[test]
     fn every_command_has_help_with_an_example() {
-        for line in ["--help", "-h", "up --help", "serve --help", "send --help", "check-conf -h"] {
+        for line in [
+            "--help",
+            "-h",
+            "up --help",
+            "serve --help",
+            "send --help",
+            "status -h",
+            "check-conf -h",
+        ] {
             let exit = parsed(line).unwrap_err();
             assert_eq!(exit.status, Ok(()), "{line}");
             assert!(exit.output.contains("Examples:\n  herd "), "{line}: {}", exit.output);

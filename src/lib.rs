@@ -11,10 +11,12 @@
 //! - [`records`]: the map from client to record, and the merge: newest wins
 //! - [`flood`]: outboxes, links, and what neighbors say
 //! - [`places`]: what is near a location, and who is asked
+//! - [`admin`]: HTTP for whoever watches a server
 //! - [`server`]: one server: listener, pool, lots, connections, sessions
 //! - [`client`]: the blocking client library
 //! - [`check`]: the transcripts of the protocol, run against any server
 
+pub mod admin;
 pub mod check;
 pub mod client;
 pub mod config;

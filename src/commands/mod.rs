@@ -8,6 +8,7 @@ pub(crate) mod check_conf;
 mod port_owner;
 pub(crate) mod send;
 pub(crate) mod serve;
+pub(crate) mod status;
 mod table;
 pub(crate) mod up;
 

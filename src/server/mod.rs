@@ -20,12 +20,13 @@ pub mod session;
 pub mod shared;
 pub mod ticket;
 pub mod turn;
+pub mod watch;
 pub mod worker;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -35,6 +36,8 @@ use self::exceeded::Exceeded;
 use self::pool::Pool;
 use self::rates::WhatsatRates;
 use self::shared::Shared;
+use self::watch::Watch;
+use crate::admin::{self, Admin};
 use crate::config::{Config, LinkKind};
 use crate::counters::Counters;
 use crate::flood::{self, Filling, Flood, FloodThreads, Link, Neighbor, flooder};
@@ -57,6 +60,7 @@ pub struct Server {
     name: ServerName,
     clients: TcpListener,
     links: Option<TcpListener>,
+    admin: Option<TcpListener>,
 }
 
 /// A server that runs. Dropping it does not stop it.
@@ -67,6 +71,7 @@ pub struct ServerHandle {
     see_off: JoinHandle<()>,
     pool: Arc<Pool>,
     flood: FloodThreads,
+    admin: Option<Admin>,
     log_thread: LogThread,
 }
 
@@ -121,7 +126,8 @@ impl Server {
         };
         let clients = bind(&server.listen)?;
         let links = if config.opens_links(server) { Some(bind(&server.links)?) } else { None };
-        Ok(Self { name: name.clone(), clients, links })
+        let admin = server.admin.as_deref().map(bind).transpose()?;
+        Ok(Self { name: name.clone(), clients, links, admin })
     }
 
     /// Where clients connect.
@@ -132,6 +138,11 @@ impl Server {
     /// Where neighbors dial; `None` for a server without herd neighbors.
     pub fn links_address(&self) -> Option<SocketAddr> {
         self.links.as_ref().and_then(|links| links.local_addr().ok())
+    }
+
+    /// Where it can be watched; `None` if the conf does not say.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().and_then(|admin| admin.local_addr().ok())
     }
 
     /// Starts answering. Neighbors are dialed where `config` says.
@@ -184,10 +195,19 @@ impl Server {
             exceeded: Exceeded::default(),
             connections: Arc::default(),
             addresses: Arc::default(),
-            is_stopping: AtomicBool::new(false),
+            is_stopping: Arc::default(),
         });
-        Self::run(shared, self.clients, self.links, batches, calls, log_thread)
-            .map_err(ServerError::Threads)
+        let watch = Arc::new(Watch::new(&shared));
+        let admin = match self.admin {
+            Some(listener) => Some(start_admin(listener, &shared.log, &watch)),
+            None => None,
+        };
+        let admin = admin.transpose().map_err(ServerError::Threads)?;
+        watch.set_loaded();
+        let server = Self::run(shared, self.clients, self.links, batches, calls, log_thread);
+        let server = server.map_err(ServerError::Threads)?;
+        watch.set_pool(&server.pool);
+        Ok(ServerHandle { admin, ..server })
     }
 
     fn run(
@@ -211,7 +231,16 @@ impl Server {
             Level::Info,
             format_args!("server {} answers on {}", shared.name, clients.local_addr()?),
         );
-        Ok(ServerHandle { shared, clients, listener, see_off, pool, flood, log_thread })
+        Ok(ServerHandle {
+            shared,
+            clients,
+            listener,
+            see_off,
+            pool,
+            flood,
+            admin: None,
+            log_thread,
+        })
     }
 }
 
@@ -239,7 +268,7 @@ impl ServerHandle {
     /// Stops: accepts nothing more, answers what was read, sends links what waits, writes the log.
     /// Blocks until that is done, for [`STOP_WITHIN`] at most.
     pub fn stop(self) {
-        let Self { shared, clients, listener, see_off, pool, flood, log_thread } = self;
+        let Self { shared, clients, listener, see_off, pool, flood, admin, log_thread } = self;
         let deadline = Instant::now() + STOP_WITHIN;
         shared.log.event(Level::Info, format_args!("server {} stops", shared.name));
         shared.is_stopping.store(true, Ordering::SeqCst);
@@ -253,10 +282,19 @@ impl ServerHandle {
         // With it and the pool goes the last sender to the flooder.
         drop((shared, pool));
         flood.stop(deadline - Duration::from_millis(500));
+        // Last, so that the stop can be watched.
+        drop(admin);
         log.event(Level::Info, format_args!("server {name} stopped"));
         drop(log);
         if let Err(error) = log_thread.close(Duration::from_secs(1)) {
             eprintln!("herd: {error}");
         }
     }
+}
+
+fn start_admin(listener: TcpListener, log: &Log, watch: &Arc<Watch>) -> io::Result<Admin> {
+    let address = listener.local_addr()?;
+    let admin = admin::start(listener, log.clone(), Arc::clone(watch) as _)?;
+    log.event(Level::Info, format_args!("admin: http://{address}/status"));
+    Ok(admin)
 }

@@ -1,13 +1,16 @@
 //! A herd of real servers, each `herd serve NAME` with one conf file: started, killed, frozen and
 //! started again one by one.
 
+#![allow(dead_code, reason = "each test crate uses a part of it")]
+
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
-use herd::client::Client;
+use herd::admin::Status;
+use herd::client::{Client, status};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -41,7 +44,7 @@ struct Other {
 pub(crate) struct Herd {
     servers: Vec<Server>,
     // Dropped last: conf file and logs are in it.
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 /// One server of a herd.
@@ -51,6 +54,8 @@ pub(crate) struct Server {
     pub(crate) addr: SocketAddr,
     /// Where neighbors dial.
     pub(crate) links: SocketAddr,
+    /// Where it is watched.
+    pub(crate) admin: SocketAddr,
     neighbors: Vec<String>,
     process: Option<Process>,
     conf: PathBuf,
@@ -123,7 +128,7 @@ impl Plan {
                 Err(code) => panic!("`herd serve {}` ended with {code:?}", server.name),
             }
         }
-        Some(Herd { servers, _directory: directory })
+        Some(Herd { servers, directory })
     }
 
     fn servers(&self, directory: &Path) -> Vec<Server> {
@@ -132,9 +137,9 @@ impl Plan {
         names.dedup();
         names.retain(|name| self.others.iter().all(|other| other.name != **name));
         let server = |name: &String| {
-            // Both are held until all of the herd's are known.
-            let held = [ports::listener(), ports::listener()];
-            let [addr, links] =
+            // All are held until those of the whole herd are known.
+            let held = [ports::listener(), ports::listener(), ports::listener()];
+            let [addr, links, admin] =
                 held.each_ref().map(|port: &TcpListener| port.local_addr().unwrap());
             let neighbor = |(a, b): &(String, String)| match name {
                 name if a == name => Some(b.clone()),
@@ -146,6 +151,7 @@ impl Plan {
                 name: name.clone(),
                 addr,
                 links,
+                admin,
                 process: None,
                 conf: directory.join("herd.toml"),
                 log: directory.join(format!("{name}.log")),
@@ -166,10 +172,10 @@ impl Plan {
             )
             .unwrap();
         };
-        for Server { name, addr, links, .. } in servers {
+        for Server { name, addr, links, admin, .. } in servers {
             let ip = if self.everywhere { Ipv4Addr::UNSPECIFIED.into() } else { addr.ip() };
             let listen = SocketAddr::new(ip, addr.port());
-            server(name, listen, format!("links = \"{links}\""));
+            server(name, listen, format!("links = \"{links}\"\nadmin = \"{admin}\""));
         }
         for Other { name, kind, addr } in &self.others {
             server(name, *addr, format!("link = \"{kind}\""));
@@ -201,6 +207,11 @@ impl Herd {
     /// All servers, running or not, in the order of their names.
     pub(crate) fn servers(&self) -> &[Server] {
         &self.servers
+    }
+
+    /// The conf file.
+    pub(crate) fn conf(&self) -> PathBuf {
+        self.directory.path().join("herd.toml")
     }
 
     /// Starts a server that does not run.
@@ -348,6 +359,12 @@ impl Server {
         let reply = receiver.receive_raw().unwrap().unwrap();
         assert!(!reply.is_invalid(), "{}", reply.as_bytes().escape_ascii());
         reply.as_bytes().to_vec()
+    }
+
+    /// What it tells whoever watches it.
+    #[track_caller]
+    pub(crate) fn status(&self) -> Status {
+        status(&self.admin.to_string(), LIMIT).unwrap()
     }
 
     /// Sends a signal to its process.
