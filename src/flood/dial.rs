@@ -1,6 +1,7 @@
 //! The thread of one link: dials the neighbor for ever, and writes what the outbox holds.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::cell::RefCell;
+use std::io::{self, ErrorKind, Read};
 use std::net::{Shutdown, TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,9 +10,10 @@ use std::time::{Duration, Instant};
 use ::log::Level;
 
 use super::back_off::{self, BackOff};
-use super::handshake::{BEAT, Hello, Instance, MAX_HELLO_BYTES};
+use super::handshake::{BEAT, Hello, Instance};
 use super::link::{Link, Neighbor, Standing};
 use super::outbox::Taken;
+use super::secure::{Channel, refused};
 use super::{Flood, NeighborId};
 use crate::config::LinkKind;
 use crate::protocol::reply::write_update;
@@ -20,7 +22,7 @@ use crate::threads;
 
 /// Longest wait for a connection: short, so that after a cut a new attempt is soon under way.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// Longest wait for the answer to our HELLO.
+/// Longest time until the answer to our HELLO is whole.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often an idle link says that it is there, at least.
 const SLOWEST_BEAT: Duration = Duration::from_secs(1);
@@ -73,7 +75,7 @@ struct Dialer<'a> {
 
 /// A connection, and the run of the neighbor that answered on it.
 struct Greeted {
-    stream: Arc<TcpStream>,
+    stream: RefCell<Channel>,
     instance: Instance,
 }
 
@@ -89,19 +91,19 @@ impl Dialer<'_> {
                     return Err(io::Error::other("it was started anew since we dialed it"));
                 }
                 Standing::NotHeard => {
-                    is_open(&greeted.stream)?;
+                    is_open(greeted.stream.borrow().socket())?;
                     self.write(&greeted.stream, BEAT)?;
                 }
                 Standing::Up => {
                     self.link.outbox.open();
                     // It may have been lost before the outbox was open, and so not closed it.
                     if self.link.standing(greeted.instance) == Standing::Up {
-                        self.log_up();
+                        self.log_up(greeted.stream.borrow().is_encrypted());
                         let ended = self.feed(
                             PIECE,
                             |records| self.send(&greeted.stream, records),
                             || {
-                                is_open(&greeted.stream)?;
+                                is_open(greeted.stream.borrow().socket())?;
                                 self.write(&greeted.stream, BEAT)
                             },
                         );
@@ -121,12 +123,13 @@ impl Dialer<'_> {
         if self.link.is_stopping() {
             return Err(io::Error::other("this server stops"));
         }
-        (&*stream).write_all(&self.flood.me.line())?;
-        let line = read_line(&stream, HANDSHAKE_TIMEOUT)?;
-        if let Some(reason) = line.strip_prefix(b"? ") {
-            let reason =
-                String::from_utf8_lossy(reason.trim_ascii_end()).escape_debug().to_string();
-            return Err(io::Error::other(format!("it refused us: {reason}")));
+        let deadline = Instant::now() + HANDSHAKE_TIMEOUT;
+        let keys = self.flood.keys.as_ref().map(|file| file.keys(&self.flood.log));
+        let mut stream = Channel::dial(stream, keys.as_deref(), deadline)?;
+        stream.write_all(&self.flood.me.line())?;
+        let line = stream.read_hello(deadline).map_err(io::Error::other)?;
+        if let Some(refused) = refused(&line) {
+            return Err(refused);
         }
         let hello = Hello::parse(&line).map_err(io::Error::other)?;
         let expected = &self.link.neighbor.name;
@@ -136,7 +139,7 @@ impl Dialer<'_> {
                 hello.name
             )));
         }
-        Ok(Greeted { stream, instance: hello.instance })
+        Ok(Greeted { stream: RefCell::new(stream), instance: hello.instance })
     }
 
     /// UPDATE lines on a kept connection; what comes back is read, counted and dropped.
@@ -149,7 +152,7 @@ impl Dialer<'_> {
         if self.link.is_stopping() {
             return Ok(());
         }
-        self.log_up();
+        self.log_up(false);
         let drain = {
             let (flood, id, stream) = (Arc::clone(self.flood), self.id, Arc::clone(&stream));
             threads::spawn("drain", self.link.neighbor.name.as_str(), move || {
@@ -158,7 +161,8 @@ impl Dialer<'_> {
                 link.outbox.close();
             })?
         };
-        let ended = self.feed(PIECE, |records| self.send(&stream, records), || Ok(()));
+        let channel = RefCell::new(Channel::clear(Arc::clone(&stream)));
+        let ended = self.feed(PIECE, |records| self.send(&channel, records), || Ok(()));
         if ended.is_ok() && self.link.is_stopping() {
             // It closes when it has read the last update, or is cut when the stop's time is over.
             let _ = stream.shutdown(Shutdown::Write);
@@ -183,12 +187,12 @@ impl Dialer<'_> {
             1,
             |records| {
                 let stream = self.connect()?;
-                self.send(&stream, records)?;
+                self.send(&RefCell::new(Channel::clear(Arc::clone(&stream))), records)?;
                 stream.shutdown(Shutdown::Write)?;
                 discard(self.link, &stream);
                 self.link.set_dialed(None);
                 if !std::mem::replace(&mut is_known_up, true) {
-                    self.log_up();
+                    self.log_up(false);
                 }
                 self.link.pause(between);
                 Ok(())
@@ -235,7 +239,7 @@ impl Dialer<'_> {
         beat_every(self.flood.settings.timeout)
     }
 
-    fn send(&self, stream: &TcpStream, records: &[Record]) -> io::Result<()> {
+    fn send(&self, stream: &RefCell<Channel>, records: &[Record]) -> io::Result<()> {
         let mut lines = Vec::with_capacity(records.len() * 160);
         for record in records {
             write_update(&record.fields(), self.flood.me.name.as_bytes(), &mut lines);
@@ -246,8 +250,8 @@ impl Dialer<'_> {
         Ok(())
     }
 
-    fn write(&self, mut stream: &TcpStream, bytes: &[u8]) -> io::Result<()> {
-        stream.write_all(bytes).map_err(|error| {
+    fn write(&self, stream: &RefCell<Channel>, bytes: &[u8]) -> io::Result<()> {
+        stream.borrow_mut().write_all(bytes).map_err(|error| {
             if error.kind() != ErrorKind::WouldBlock {
                 return error;
             }
@@ -275,9 +279,10 @@ impl Dialer<'_> {
         Err(failed)
     }
 
-    fn log_up(&self) {
+    fn log_up(&self, is_encrypted: bool) {
         let Neighbor { name, address, .. } = &self.link.neighbor;
-        self.flood.log.event(Level::Info, format_args!("link {name} up: {address}"));
+        let how = if is_encrypted { ", encrypted" } else { "" };
+        self.flood.log.event(Level::Info, format_args!("link {name} up: {address}{how}"));
     }
 
     fn log_down(&self, ended: &io::Result<()>) {
@@ -309,46 +314,6 @@ fn discard(link: &Link, mut stream: &TcpStream) {
     let mut buffer = [0; 4096];
     while let Ok(length @ 1..) = stream.read(&mut buffer) {
         link.discarded_bytes.fetch_add(length as u64, Ordering::Relaxed);
-    }
-}
-
-/// Reads one line with its LF, byte-exact, until a deadline that dripping does not extend.
-///
-/// # Errors
-///
-/// When the line is not whole in time, too long, or cut off.
-pub fn read_line(mut stream: &TcpStream, timeout: Duration) -> io::Result<Vec<u8>> {
-    let deadline = Instant::now() + timeout;
-    let mut line = Vec::new();
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(io::Error::new(ErrorKind::TimedOut, "no whole HELLO within 5 s"));
-        }
-        stream.set_read_timeout(Some(left))?;
-        // A byte at a time: what comes behind the line is not ours to read.
-        let mut byte = [0];
-        match stream.read(&mut byte) {
-            Ok(0) => {
-                return Err(io::Error::new(ErrorKind::UnexpectedEof, "it closed before its HELLO"));
-            }
-            Ok(_) => line.push(byte[0]),
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
-                ) => {}
-            Err(error) => return Err(error),
-        }
-        if line.ends_with(b"\n") {
-            return Ok(line);
-        }
-        if line.len() >= MAX_HELLO_BYTES {
-            return Err(io::Error::new(
-                ErrorKind::InvalidData,
-                "its first line is too long for a HELLO",
-            ));
-        }
     }
 }
 

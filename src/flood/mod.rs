@@ -2,16 +2,21 @@
 //!
 //! An accepted record goes through a bounded channel to the [`flooder`], from there into the
 //! [`outbox`] of each [`link`] that is up, and from there, by that link's own [`dial`] thread, to
-//! the neighbor. What neighbors say comes in on connections that they dialed: [`peer`]. A thread
+//! the neighbor. What neighbors say comes in on connections that they dialed: [`peer`]. With a [`key`] both
+//! are encrypted: [`secure`]. A thread
 //! that reads from a neighbor never writes to one, so no cycle of servers can wait for itself.
 
 pub mod back_off;
 pub mod dial;
 pub mod flooder;
 pub mod handshake;
+pub mod key;
 pub mod link;
+pub mod messages;
 pub mod outbox;
 pub mod peer;
+pub mod refusal;
+pub mod secure;
 
 use std::io;
 use std::net::TcpListener;
@@ -31,6 +36,7 @@ use crate::threads;
 pub use flooder::{Accepted, Batch, FloodSender, NeighborId};
 use handshake::BEAT;
 pub use handshake::{Hello, Instance};
+pub use key::{KeyError, KeyFile};
 pub use link::{Link, Neighbor};
 
 /// What the threads of replication share.
@@ -44,6 +50,8 @@ pub struct Flood {
     pub links: Vec<Link>,
     /// How neighbors are spoken to.
     pub settings: config::Links,
+    /// The keys of the links; `None`: links are in clear.
+    pub keys: Option<KeyFile>,
     /// Where links come and go, and updates pass.
     pub log: Log,
     /// What was done and refused.

@@ -32,7 +32,7 @@ use self::pool::Pool;
 use self::shared::Shared;
 use crate::config::{Config, LinkKind};
 use crate::counters::Counters;
-use crate::flood::{self, Flood, FloodThreads, Link, Neighbor, flooder};
+use crate::flood::{self, Flood, FloodThreads, KeyError, KeyFile, Link, Neighbor, flooder};
 use crate::log::{Log, LogError, LogThread};
 use crate::places::lookups::{LookupLimits, Lookups};
 use crate::places::{self, SetupError};
@@ -87,6 +87,9 @@ pub enum ServerError {
     /// No log can be written.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// The key file of the links cannot be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// The places provider cannot be used.
     #[error(transparent)]
     Provider(#[from] SetupError),
@@ -133,8 +136,9 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// [`ServerError::Log`], [`ServerError::Provider`], [`ServerError::Threads`]
+    /// [`ServerError::Key`], [`ServerError::Log`], [`ServerError::Provider`], [`ServerError::Threads`]
     pub fn start(self, config: &Config) -> Result<ServerHandle, ServerError> {
+        let keys = config.links.key_file.as_deref().map(KeyFile::open).transpose()?;
         let provider = places::provider(&config.places)?;
         let (log, log_thread) = Log::open(&self.name, &config.log)?;
         let records = Arc::new(Records::default());
@@ -157,6 +161,7 @@ impl Server {
             records: Arc::clone(&records),
             links: links.collect(),
             settings: config.links.clone(),
+            keys,
             log: log.clone(),
             counters: Arc::clone(&counters),
         });
