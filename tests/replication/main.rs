@@ -7,15 +7,20 @@
 
 #[path = "../support/neighbor.rs"]
 mod neighbor;
+#[path = "../support/noise.rs"]
+mod noise;
 #[path = "../support/ports.rs"]
 mod ports;
 #[path = "../support/process.rs"]
 mod process;
+#[path = "../support/recorder.rs"]
+mod recorder;
 #[path = "../support/servers.rs"]
 mod servers;
 
 mod faults;
 mod handshake;
+mod keys;
 mod load;
 mod one_shot;
 mod plain;
