@@ -44,6 +44,7 @@ pub(crate) enum Command {
     Send(Send),
     Status(Status),
     CheckConf(CheckConf),
+    Keygen(Keygen),
 }
 
 /// start every server of a conf file, each as a process of its own
@@ -184,6 +185,28 @@ pub(crate) struct CheckConf {
     pub(crate) conf: PathBuf,
 }
 
+/// write a new key for the links of a herd to a file
+#[derive(FromArgs, Debug, PartialEq)]
+#[argh(
+    subcommand,
+    name = "keygen",
+    help_triggers("-h", "--help", "help"),
+    example = "\
+herd keygen herd.key",
+    note = "\
+Every server of a herd has the same file, named by [links] key_file in the conf file. Only its owner may
+read it. A file that is there already is not overwritten.
+
+To exchange a key without a stop: write a new one to another file; add its line as the last one of every
+server's key file; then make it the first line everywhere; then remove the old line everywhere. Servers
+read the file again by themselves."
+)]
+pub(crate) struct Keygen {
+    /// the file to write
+    #[argh(positional, arg_name = "FILE")]
+    pub(crate) file: PathBuf,
+}
+
 /// Reads the words after the program's name.
 pub(crate) fn parse(words: impl Iterator<Item = OsString>) -> Result<Herd, EarlyExit> {
     let words = words
@@ -307,6 +330,7 @@ mod tests {
     fn usage_errors_name_the_word() {
         usage_error("send", "TARGET");
         usage_error("serve", "NAME");
+        usage_error("keygen", "FILE");
         usage_error("dance", "dance");
         usage_error("up --confs x", "--confs");
         usage_error("up --conf", "--conf");
@@ -326,6 +350,7 @@ mod tests {
             "send --help",
             "status -h",
             "check-conf -h",
+            "keygen --help",
         ] {
             let exit = parsed(line).unwrap_err();
             assert_eq!(exit.status, Ok(()), "{line}");

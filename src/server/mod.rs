@@ -40,7 +40,9 @@ use self::watch::Watch;
 use crate::admin::{self, Admin};
 use crate::config::{Config, LinkKind};
 use crate::counters::Counters;
-use crate::flood::{self, Filling, Flood, FloodThreads, Link, Neighbor, flooder};
+use crate::flood::{
+    self, Filling, Flood, FloodThreads, KeyError, KeyFile, Link, Neighbor, flooder,
+};
 use crate::log::{Log, LogError, LogThread};
 use crate::places::lookups::{LookupLimits, Lookups};
 use crate::places::{self, SetupError};
@@ -97,6 +99,9 @@ pub enum ServerError {
     /// No log can be written.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// The key file of the links cannot be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// The places provider cannot be used.
     #[error(transparent)]
     Provider(#[from] SetupError),
@@ -149,8 +154,9 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// [`ServerError::Log`], [`ServerError::Provider`], [`ServerError::Threads`]
+    /// [`ServerError::Key`], [`ServerError::Log`], [`ServerError::Provider`], [`ServerError::Threads`]
     pub fn start(self, config: &Config) -> Result<ServerHandle, ServerError> {
+        let keys = config.links.key_file.as_deref().map(KeyFile::open).transpose()?;
         let provider = places::provider(&config.places)?;
         let (log, log_thread) = Log::open(&self.name, &config.log)?;
         let records = Arc::new(Records::default());
@@ -174,6 +180,7 @@ impl Server {
             links: links.collect(),
             filling: Filling::new(config.links.timeout),
             settings: config.links.clone(),
+            keys,
             log: log.clone(),
             counters: Arc::clone(&counters),
         });

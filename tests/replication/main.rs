@@ -7,6 +7,8 @@
 
 #[path = "../support/neighbor.rs"]
 mod neighbor;
+#[path = "../support/noise.rs"]
+mod noise;
 #[path = "../support/outside.rs"]
 mod outside;
 #[path = "../support/places_service.rs"]
@@ -15,6 +17,8 @@ mod places_service;
 mod ports;
 #[path = "../support/process.rs"]
 mod process;
+#[path = "../support/recorder.rs"]
+mod recorder;
 #[path = "../support/servers.rs"]
 mod servers;
 #[path = "../support/talk.rs"]
@@ -22,6 +26,7 @@ mod talk;
 
 mod faults;
 mod handshake;
+mod keys;
 mod load;
 mod one_shot;
 mod overload;

@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
@@ -31,6 +32,8 @@ pub(crate) struct Plan {
     one_sided: bool,
     everywhere: bool,
     conf: String,
+    keys: Vec<(String, String)>,
+    through: Vec<(String, String, SocketAddr)>,
 }
 
 /// A neighbor that is no `herd serve`.
@@ -59,6 +62,7 @@ pub(crate) struct Server {
     neighbors: Vec<String>,
     process: Option<Process>,
     conf: PathBuf,
+    keys: PathBuf,
     log: PathBuf,
 }
 
@@ -72,6 +76,8 @@ impl Plan {
             one_sided: false,
             everywhere: false,
             conf: String::new(),
+            keys: Vec::new(),
+            through: Vec::new(),
         }
     }
 
@@ -105,6 +111,19 @@ impl Plan {
         self
     }
 
+    /// What the key file of a server holds; one that is not named so has none. `[links]`, if the conf
+    /// has it, comes last there.
+    pub(crate) fn key(mut self, name: &str, keys: &str) -> Self {
+        self.keys.push((name.to_owned(), keys.to_owned()));
+        self
+    }
+
+    /// One server dials another at this address instead.
+    pub(crate) fn through(mut self, from: &str, to: &str, addr: SocketAddr) -> Self {
+        self.through.push((from.to_owned(), to.to_owned(), addr));
+        self
+    }
+
     /// Starts all of it and waits until the servers listen.
     pub(crate) fn start(&self) -> Herd {
         // Someone outside this process can take a port between its choice and its use.
@@ -119,8 +138,12 @@ impl Plan {
     fn try_start(&self) -> Option<Herd> {
         let directory = tempfile::tempdir().unwrap();
         let mut servers = self.servers(directory.path());
-        std::fs::write(directory.path().join("herd.toml"), self.text(directory.path(), &servers))
-            .unwrap();
+        for Server { name, conf, keys, .. } in &servers {
+            std::fs::write(conf, self.text(name, directory.path(), &servers)).unwrap();
+            if let Some((_, text)) = self.keys.iter().find(|(of, _)| of == name) {
+                write_keys(keys, text);
+            }
+        }
         for server in servers.iter_mut().filter(|server| !self.late.contains(&server.name)) {
             match Process::start(&server.name, &server.conf) {
                 Ok(process) => server.process = Some(process),
@@ -153,7 +176,8 @@ impl Plan {
                 links,
                 admin,
                 process: None,
-                conf: directory.join("herd.toml"),
+                conf: directory.join(format!("{name}.toml")),
+                keys: directory.join(format!("{name}.key")),
                 log: directory.join(format!("{name}.log")),
             };
             (server, held)
@@ -162,7 +186,8 @@ impl Plan {
         servers
     }
 
-    fn text(&self, directory: &Path, servers: &[Server]) -> String {
+    /// The conf file of one of the servers.
+    fn text(&self, of: &str, directory: &Path, servers: &[Server]) -> String {
         let mut text = String::new();
         let mut server = |name: &str, addr: SocketAddr, rest: String| {
             let neighbors = self.listed_by(name);
@@ -175,12 +200,19 @@ impl Plan {
         for Server { name, addr, links, admin, .. } in servers {
             let ip = if self.everywhere { Ipv4Addr::UNSPECIFIED.into() } else { addr.ip() };
             let listen = SocketAddr::new(ip, addr.port());
+            let through = self.through.iter().find(|(from, to, _)| from == of && to == name);
+            let links = through.map_or(links, |(_, _, addr)| addr);
             server(name, listen, format!("links = \"{links}\"\nadmin = \"{admin}\""));
         }
         for Other { name, kind, addr } in &self.others {
             server(name, *addr, format!("link = \"{kind}\""));
         }
         writeln!(text, "[log]\ndir = '{}'\n{}", directory.display(), self.conf).unwrap();
+        if self.keys.iter().any(|(name, _)| name == of) {
+            let section = if self.conf.contains("[links]") { "" } else { "[links]\n" };
+            let path = directory.join(format!("{of}.key"));
+            writeln!(text, "{section}key_file = '{}'", path.display()).unwrap();
+        }
         text
     }
 
@@ -367,6 +399,16 @@ impl Server {
         status(&self.admin.to_string(), LIMIT).unwrap()
     }
 
+    /// Writes its key file anew, at once for who reads it.
+    pub(crate) fn set_keys(&self, text: &str) {
+        write_keys(&self.keys, text);
+    }
+
+    /// Its key file.
+    pub(crate) fn key_file(&self) -> &Path {
+        &self.keys
+    }
+
     /// Sends a signal to its process.
     #[track_caller]
     pub(crate) fn signal(&self, signal: Signal) {
@@ -399,6 +441,13 @@ impl Server {
         let lines: Vec<_> = log.lines().filter(|line| line.contains(" link")).collect();
         lines.join("\n")
     }
+}
+
+fn write_keys(path: &Path, text: &str) {
+    let new = path.with_extension("new");
+    std::fs::write(&new, text).unwrap();
+    std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o600)).unwrap();
+    std::fs::rename(new, path).unwrap();
 }
 
 /// Waits until a condition holds, and panics when it does not within the limit.

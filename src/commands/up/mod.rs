@@ -16,7 +16,7 @@ use herd::config::{Config, LinkKind, Server};
 use herd::protocol::ServerName;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use super::{CommandError, Exit};
+use super::{CommandError, Exit, check_keys};
 use crate::cli::Up;
 
 mod back_off;
@@ -52,6 +52,7 @@ enum Event {
 
 pub(crate) fn run(args: &Up) -> Result<Exit, CommandError> {
     let config = Config::load(&args.conf)?;
+    check_keys(&config)?;
     let program = env::current_exe()
         .map_err(|e| CommandError::RunTime(format!("cannot find the path of this program: {e}")))?;
     let serve = |name: &ServerName| {
