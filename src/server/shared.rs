@@ -15,6 +15,7 @@ use crate::log::Log;
 use crate::places::lookups::Lookups;
 use crate::protocol::{Nanos, ServerName};
 use crate::records::Records;
+use crate::store::Store;
 
 /// What all threads of one server share.
 pub struct Shared {
@@ -26,6 +27,8 @@ pub struct Shared {
     pub flood: Arc<Flood>,
     /// Where accepted updates go.
     pub flooder: FloodSender,
+    /// What is kept on disk, with `[data] dir`.
+    pub store: Option<Arc<Store>>,
     /// Look-ups of places under way.
     pub lookups: Arc<Lookups<Ticket>>,
     /// How often those may be asked for that cost.
@@ -78,6 +81,11 @@ impl Shared {
     pub fn is_too_far_ahead(&self, time: Nanos, now: Clock) -> bool {
         let ahead = i128::from(time.0) - i128::from(now.nanos.0);
         ahead > 0 && ahead.unsigned_abs() > self.limits.max_ahead.as_nanos()
+    }
+
+    /// The store, if replies wait for their commit.
+    pub fn awaited_store(&self) -> Option<&Store> {
+        self.store.as_deref().filter(|store| store.is_awaited())
     }
 
     /// True once the server stops.

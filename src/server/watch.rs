@@ -5,7 +5,6 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use super::pool::Pool;
-use super::shared::Shared;
 use super::ticket::Ticket;
 use crate::admin::Watched;
 use crate::admin::status::{self, Connections, LinkStatus, Moment, Places, Status};
@@ -20,7 +19,7 @@ use crate::records::Records;
 /// How long a server that no neighbor has synced with is not ready: they may all be down.
 const READY_AFTER: Duration = Duration::from_secs(10);
 
-/// What is shown of a server. It holds no [`Shared`], and so no sender to the flooder, which ends when
+/// What is shown of a server. It holds no [`Shared`](super::shared::Shared), and so no sender to the flooder, which ends when
 /// the last of them is gone: who watches sees the stop to its end.
 pub struct Watch {
     name: ServerName,
@@ -39,19 +38,25 @@ pub struct Watch {
 
 impl Watch {
     /// Of a server that starts now.
-    pub fn new(shared: &Shared) -> Self {
+    pub fn new(
+        flood: &Arc<Flood>,
+        lookups: &Arc<Lookups<Ticket>>,
+        mode: PoolMode,
+        connections: &Arc<AtomicUsize>,
+        is_stopping: &Arc<AtomicBool>,
+    ) -> Self {
         Self {
-            name: shared.name.clone(),
+            name: flood.me.name.clone(),
             started: Instant::now(),
-            records: Arc::clone(&shared.records),
-            flood: Arc::clone(&shared.flood),
-            lookups: Arc::clone(&shared.lookups),
-            counters: Arc::clone(&shared.counters),
-            connections: Arc::clone(&shared.connections),
-            mode: shared.pool.mode,
+            records: Arc::clone(&flood.records),
+            flood: Arc::clone(flood),
+            lookups: Arc::clone(lookups),
+            counters: Arc::clone(&flood.counters),
+            connections: Arc::clone(connections),
+            mode,
             pool: OnceLock::new(),
-            log: shared.log.clone(),
-            is_stopping: Arc::clone(&shared.is_stopping),
+            log: flood.log.clone(),
+            is_stopping: Arc::clone(is_stopping),
             is_loaded: AtomicBool::new(false),
         }
     }
@@ -173,6 +178,7 @@ impl Watched for Watch {
 mod tests {
     use super::*;
     use crate::config::Config;
+    use crate::server::shared::Shared;
     use crate::server::{Server, ServerHandle};
     use std::path::Path;
 
@@ -190,6 +196,11 @@ mod tests {
         Server::bind(&config, &name).unwrap().start(&config).unwrap()
     }
 
+    fn watch(server: &ServerHandle) -> Watch {
+        let Shared { flood, lookups, pool, connections, is_stopping, .. } = &*server.shared;
+        Watch::new(flood, lookups, pool.mode, connections, is_stopping)
+    }
+
     #[track_caller]
     fn is_not_ready(watch: &Watch, why: &str) {
         let said = watch.readiness().unwrap_err();
@@ -200,7 +211,7 @@ mod tests {
     fn a_server_is_ready_once_it_is_loaded_and_a_neighbor_has_synced_or_10_seconds_are_over() {
         let directory = tempfile::tempdir().unwrap();
         let server = server(directory.path(), "[\"Welsh\", \"Plain\"]");
-        let mut watch = Watch::new(&server.shared);
+        let mut watch = watch(&server);
         is_not_ready(&watch, "being loaded");
         watch.set_loaded();
         is_not_ready(&watch, "no neighbor has synced yet");
@@ -221,7 +232,7 @@ mod tests {
     fn a_server_waits_for_no_neighbor_that_never_syncs() {
         let directory = tempfile::tempdir().unwrap();
         let server = server(directory.path(), "[\"Plain\"]");
-        let watch = Watch::new(&server.shared);
+        let watch = watch(&server);
         is_not_ready(&watch, "being loaded");
         watch.set_loaded();
         assert_eq!(watch.readiness(), Ok(()));
