@@ -1,10 +1,11 @@
-//! Load generator and measurements for herd, and for what it is compared with.
+//! Load generator, measurements and fault campaign for herd, and for what it is compared with.
 
 use std::io::Write as _;
 use std::process::ExitCode;
 
 mod cli;
 mod echo;
+mod faults;
 mod figures;
 mod load;
 mod process;
@@ -23,7 +24,7 @@ enum Exit {
     CannotListen = 3,
     /// Something failed at run time.
     RunTime = 4,
-    /// A reply was wrong or missing, so the figures are not to be used.
+    /// A reply was wrong or missing, so the figures are not to be used; or a promise was not kept.
     NotClean = 5,
 }
 
@@ -63,6 +64,9 @@ fn run(command: &Command) -> Result<Exit, (Exit, String)> {
             .map_err(|error| (Exit::CannotListen, format!("{}: {error}", args.listen))),
         Command::Figures(args) => {
             figures::run(args).map(|()| Exit::Ok).map_err(|error| (error.exit(), error.to_string()))
+        }
+        Command::Faults(args) => {
+            faults::run(args).map(|()| Exit::Ok).map_err(|error| (error.exit(), error.to_string()))
         }
     }
 }

@@ -1,0 +1,70 @@
+//! A short fault campaign with real servers; the long one is `herd-bench faults`.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+/// The herd program. It is another package's, so cargo does not build it for this test.
+fn herd() -> &'static Path {
+    static HERD: OnceLock<PathBuf> = OnceLock::new();
+    HERD.get_or_init(|| {
+        let bench = Path::new(env!("CARGO_BIN_EXE_herd-bench"));
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+        let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
+        let built = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--package", "herd", "--bin", "herd", "--profile", profile])
+            .arg("--target-dir")
+            .arg(target)
+            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap())
+            .status()
+            .unwrap();
+        assert!(built.success());
+        bench.with_file_name("herd")
+    })
+}
+
+fn campaign(options: &str) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_herd-bench"))
+        .args(["faults", "--clients", "600", "--herd"])
+        .arg(herd())
+        .args(options.split(' '))
+        .output()
+        .unwrap()
+}
+
+/// Runs rounds in which all is well in the end.
+#[track_caller]
+fn check(options: &str) {
+    let output = campaign(options);
+    let (said, errors) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    println!("{options}:\n{said}{errors}");
+    assert!(output.status.success(), "{}", output.status);
+    assert!(said.contains("reports answered: ") && !said.contains("reports answered: 0;"));
+}
+
+#[test]
+fn a_herd_keeps_its_promises_through_faults_that_are_always_the_same() {
+    check("--rounds 2 --seed 4");
+}
+
+#[test]
+fn a_herd_keeps_its_promises_through_faults_that_are_drawn_anew() {
+    check(&format!("--rounds 2 --seed {}", fastrand::u32(..)));
+}
+
+#[test]
+fn a_herd_that_is_not_given_the_time_to_heal_fails_the_campaign_and_says_how_to_repeat_it() {
+    // Somebody is partitioned off, and nothing heals in no time. (A hundredth of a second.)
+    let output = campaign("--rounds 1 --seed 3 --within 0.01");
+    let (said, errors) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    println!("{said}{errors}");
+    assert_eq!(output.status.code(), Some(5));
+    assert!(errors.contains("to repeat it: herd-bench faults --rounds 1 --seed 3"));
+    let (_, kept) = errors.trim().rsplit_once(" are in ").unwrap();
+    assert!(Path::new(kept).join("Alford.toml").is_file(), "{kept}");
+    std::fs::remove_dir_all(kept).unwrap();
+}
