@@ -86,8 +86,10 @@ impl Message {
 }
 
 fn number(text: &str) -> Option<u64> {
-    // `parse` takes a sign, too.
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+    // `parse` takes a sign and leading zeros, too.
+    let is_as_written =
+        text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+    is_as_written.then(|| text.parse().ok())?
 }
 
 fn encoded(digests: &[Digest; LEVEL]) -> String {
@@ -138,6 +140,7 @@ mod tests {
             with("BUCKETS 7", "BUCKETS 256"),
             with("BUCKETS 7", "BUCKETS -7"),
             with("BUCKETS 7", "BUCKETS +7"),
+            with("BUCKETS 7", "BUCKETS 07"),
             with("BUCKETS 7", "BUCKETS"),
             with("BUCKETS 7", "DIGESTS 7"),
             with("BUCKETS 7", "buckets 7"),
@@ -151,6 +154,7 @@ mod tests {
             "REPAIR".into(),
             "REPAIR ".into(),
             "REPAIR x".into(),
+            "REPAIR 00".into(),
             "REPAIR 1 2".into(),
             "REPAIRED 99999999999999999999".into(),
         ] {
