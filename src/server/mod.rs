@@ -224,10 +224,7 @@ impl Server {
         let (connections, is_stopping) = (Arc::default(), Arc::default());
         let mode = config.pool.mode;
         let watch = Arc::new(Watch::new(&flood, &lookups, mode, &connections, &is_stopping));
-        let admin = match self.admin {
-            Some(listener) => Some(start_admin(listener, &log, &watch)),
-            None => None,
-        };
+        let admin = self.admin.map(|listener| start_admin(listener, &log, &watch));
         let admin = admin.transpose().map_err(ServerError::Threads)?;
         let engine = match open.map(|open| open(&records, &log, &counters)).transpose() {
             Ok(engine) => engine,
