@@ -11,6 +11,8 @@ mod neighbor;
 mod ports;
 #[path = "../support/process.rs"]
 mod process;
+#[path = "../support/relay.rs"]
+mod relay;
 #[path = "../support/servers.rs"]
 mod servers;
 
@@ -19,5 +21,6 @@ mod handshake;
 mod load;
 mod one_shot;
 mod plain;
+mod repair;
 mod shapes;
 mod under_load;

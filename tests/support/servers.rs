@@ -1,10 +1,11 @@
-//! A herd of real servers, each `herd serve NAME` with one conf file: started, killed, frozen and
+//! A herd of real servers, each `herd serve NAME` with a conf file: started, killed, frozen and
 //! started again one by one.
 
 use std::fmt::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use herd::client::Client;
@@ -13,6 +14,7 @@ use tempfile::TempDir;
 
 use crate::ports;
 use crate::process::Process;
+use crate::relay::Relay;
 
 /// Longest wait for what has to come about. No test waits for it to pass.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
@@ -26,6 +28,7 @@ pub(crate) struct Plan {
     others: Vec<Other>,
     late: Vec<String>,
     one_sided: bool,
+    relays: Vec<Arc<Relay>>,
     conf: String,
 }
 
@@ -64,6 +67,7 @@ impl Plan {
             others: Vec::new(),
             late: Vec::new(),
             one_sided: false,
+            relays: Vec::new(),
             conf: String::new(),
         }
     }
@@ -77,6 +81,12 @@ impl Plan {
     /// Each link is listed on its first side only.
     pub(crate) fn listed_on_one_side(mut self) -> Self {
         self.one_sided = true;
+        self
+    }
+
+    /// The server that it is from dials the other one through the relay.
+    pub(crate) fn through(mut self, relay: &Arc<Relay>) -> Self {
+        self.relays.push(Arc::clone(relay));
         self
     }
 
@@ -106,8 +116,14 @@ impl Plan {
     fn try_start(&self) -> Option<Herd> {
         let directory = tempfile::tempdir().unwrap();
         let mut servers = self.servers(directory.path());
-        std::fs::write(directory.path().join("herd.toml"), self.text(directory.path(), &servers))
-            .unwrap();
+        for server in &servers {
+            let text = self.text(directory.path(), &servers, &server.name);
+            std::fs::write(&server.conf, text).unwrap();
+        }
+        for relay in &self.relays {
+            let to = servers.iter().find(|server| server.name == relay.to).unwrap();
+            relay.leads_to(to.links);
+        }
         for server in servers.iter_mut().filter(|server| !self.late.contains(&server.name)) {
             match Process::start(&server.name, &server.conf) {
                 Ok(process) => server.process = Some(process),
@@ -139,7 +155,7 @@ impl Plan {
                 addr,
                 links,
                 process: None,
-                conf: directory.join("herd.toml"),
+                conf: directory.join(format!("{name}.toml")),
                 log: directory.join(format!("{name}.log")),
             };
             (server, held)
@@ -148,7 +164,8 @@ impl Plan {
         servers
     }
 
-    fn text(&self, directory: &Path, servers: &[Server]) -> String {
+    /// The conf file as one of the servers reads it.
+    fn text(&self, directory: &Path, servers: &[Server], reader: &str) -> String {
         let mut text = String::new();
         let mut server = |name: &str, addr: SocketAddr, rest: String| {
             let neighbors = self.listed_by(name);
@@ -159,6 +176,8 @@ impl Plan {
             .unwrap();
         };
         for Server { name, addr, links, .. } in servers {
+            let relay = self.relays.iter().find(|it| it.from == reader && it.to == *name);
+            let links = relay.map_or(*links, |relay| relay.addr);
             server(name, *addr, format!("links = \"{links}\""));
         }
         for Other { name, kind, addr } in &self.others {
