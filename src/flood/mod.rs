@@ -4,6 +4,9 @@
 //! [`outbox`] of each [`link`] that is up, and from there, by that link's own [`dial`] thread, to
 //! the neighbor. What neighbors say comes in on connections that they dialed: [`peer`]. A thread
 //! that reads from a neighbor never writes to one, so no cycle of servers can wait for itself.
+//!
+//! What was missed is repaired by digests: [`sync`] has the lines, [`repair`] what one link knows of
+//! it, [`speaker`] what is said next, [`filling`] whom we let fill us.
 
 pub mod back_off;
 pub mod dial;

@@ -349,6 +349,8 @@ fn a_neighbor_of_version_1_is_told_all_records_and_no_digests() {
     heard.say("HELLO B 1 7\n");
     let mut dialed = Line::greet_as(herd["A"].links, 1, 7);
     assert!(heard.hear_update().starts_with("UPDATE kiwi "));
+    // There was nothing more.
+    assert_eq!(heard.hear(), "BEAT\n");
     dialed.say("UPDATE plum B 3 +1-2 +0.500000000 B\n");
     herd.agree_on("plum", |_| true);
     // For longer than from one sync to the next there are only heartbeats, one a second.
