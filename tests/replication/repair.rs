@@ -121,9 +121,9 @@ fn a_few_differences_cost_a_fiftieth_of_a_full_copy_at_most() {
     assert_eq!(pair.said("REPAIR"), [0, 1], "nobody asks an empty server");
 
     pair.cut();
-    for number in 0..5 {
+    for (number, client) in clients.iter().take(5).enumerate() {
         pair.herd["A"].report(&format!("missed-by-b-{number}"), "+1-2", "3");
-        pair.herd["B"].report(&clients[number], "+7-8", "4");
+        pair.herd["B"].report(client, "+7-8", "4");
     }
     pair.heal();
     pair.await_said("REPAIRED", 1);
