@@ -4,6 +4,8 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 
+use rustix::process::Signal;
+
 use crate::servers::{Herd, LIMIT, Plan};
 
 /// A, and no B.
@@ -191,6 +193,29 @@ fn two_servers_of_one_name_are_said_so() {
     let herd = alone();
     let _lines = [5, 6, 5].map(|instance| Line::greet(herd["A"].links, instance));
     herd["A"].logs(1, &["link B: two servers are named B: stop or rename one"]);
+}
+
+#[test]
+fn a_hello_that_waited_in_a_frozen_server_until_its_sender_was_gone_does_not_count() {
+    let herd = alone();
+    herd["A"].signal(Signal::STOP);
+    let say_hello = |instance: u64| {
+        let mut line = Line::dial(herd["A"].links);
+        line.say(format!("HELLO B 1 {instance:x}\n"));
+        line
+    };
+    // A run that has ended, the one that came after it, and a late one of the first.
+    drop(say_hello(5));
+    let mut there = say_hello(6);
+    drop(say_hello(5));
+    herd["A"].signal(Signal::CONT);
+    let answer = there.hear();
+    assert!(answer.starts_with("HELLO A "), "{answer}");
+    herd["A"].logs(1, &["links: ", " refused: it closed before our answer"]);
+    there.say(update("kiwi"));
+    herd.agree_on("kiwi", |_| true);
+    assert_eq!(herd["A"].logged(&["it dialed us from"]), 1);
+    assert_eq!(herd["A"].logged(&["two servers"]), 0);
 }
 
 /// Good lines before `bad` count, nothing else does, and the link is closed.
