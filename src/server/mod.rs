@@ -198,10 +198,7 @@ impl Server {
             is_stopping: Arc::default(),
         });
         let watch = Arc::new(Watch::new(&shared));
-        let admin = match self.admin {
-            Some(listener) => Some(start_admin(listener, &shared.log, &watch)),
-            None => None,
-        };
+        let admin = self.admin.map(|listener| start_admin(listener, &shared.log, &watch));
         let admin = admin.transpose().map_err(ServerError::Threads)?;
         watch.set_loaded();
         let server = Self::run(shared, self.clients, self.links, batches, calls, log_thread);
