@@ -40,6 +40,7 @@ fn help_is_on_stdout_and_teaches_by_example() {
         &["up", "--help"],
         &["serve", "--help"],
         &["send", "--help"],
+        &["status", "--help"],
         &["check-conf", "--help"],
         &["keygen", "--help"],
     ] {
@@ -64,6 +65,8 @@ fn a_wrong_command_line_ends_with_1_and_says_where_help_is() {
         &["--conf=x", "up"],
         &["up", "--conf"],
         &["check-conf", "extra"],
+        &["status", "extra"],
+        &["status", "--watch", "--interval", "0"],
         &["serve"],
         &["keygen"],
         &["send"],
