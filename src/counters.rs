@@ -50,6 +50,8 @@ pub struct Counters {
     pub refused_records: Count,
     /// WHATSAT over one of the rates of `[places]`.
     pub refused_whatsat: Count,
+    /// WHATSAT that found `[places] queue` full, or waited in it for too long.
+    pub refused_lookups: Count,
     /// Connections to `links` that were refused: who is no neighbor, has no key, or stalls.
     pub refused_links: Count,
     /// Records that `expire_after` took away.
@@ -62,4 +64,6 @@ pub struct Counters {
     pub failed_commits: Count,
     /// Replies that became `? ` because of `commit_timeout`.
     pub late_commits: Count,
+    /// Connections to the admin address that were cut off to make room for others.
+    pub cut_admin: Count,
 }

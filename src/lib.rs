@@ -10,11 +10,14 @@
 //! - [`listening`]: binding and accepting
 //! - [`records`]: the map from client to record, and the merge: newest wins
 //! - [`flood`]: outboxes, links, and what neighbors say
+//! - [`store`]: what is kept on disk, and for how long
 //! - [`places`]: what is near a location, and who is asked
+//! - [`admin`]: HTTP for whoever watches a server
 //! - [`server`]: one server: listener, pool, lots, connections, sessions
 //! - [`client`]: the blocking client library
 //! - [`check`]: the transcripts of the protocol, run against any server
 
+pub mod admin;
 pub mod check;
 pub mod client;
 pub mod config;
@@ -26,6 +29,7 @@ pub mod places;
 pub mod protocol;
 pub mod records;
 pub mod server;
+pub mod store;
 pub mod threads;
 
 pub use client::Client;

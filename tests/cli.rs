@@ -117,7 +117,7 @@ fn a_wrong_conf_file_ends_with_2_and_one_line_on_stderr() {
         stderr,
         format!(
             "herd: {path}:4: [[server]] port: unknown key; allowed are name, listen, links, \
-             neighbors, link\n"
+             admin, neighbors, link\n"
         )
     );
 }

@@ -109,7 +109,7 @@ fn cannot_bind(error: ServerError, config: &Config, server: &config::Server) -> 
 
 fn cannot_start(error: ServerError) -> CommandError {
     match error {
-        ServerError::Provider(error) => CommandError::Conf(error.to_string()),
+        ServerError::Provider(_) | ServerError::Key(_) => CommandError::Conf(error.to_string()),
         _ => CommandError::RunTime(error.to_string()),
     }
 }

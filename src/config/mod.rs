@@ -85,8 +85,8 @@ pub struct Pool {
     pub workers: usize,
     /// Connections of clients at a time, over all: 1 to 1,000,000. Default: 12,000.
     pub max_connections: usize,
-    /// Connections of clients at a time from one address: 1 to 1,000,000; those of this machine do not
-    /// count. Default: 1,000.
+    /// Connections of clients at a time from one address (of IPv6: one /64): 1 to 1,000,000; those of
+    /// this machine do not count. Default: 1,000.
     pub max_connections_per_address: usize,
     /// A connection without a command for so long is closed: 10 ms to 30 days. Default: 10 minutes.
     pub idle_timeout: Duration,
@@ -113,7 +113,8 @@ pub struct Limits {
     pub commands_per_connection: Option<u64>,
     /// From the first byte of a line to its LF: 10 ms to a day. Default: 30 seconds.
     pub line_timeout: Duration,
-    /// How long a client may leave replies untaken: 10 ms to a day. Default: 30 seconds.
+    /// How long a client may take to take all replies that wait for it: 10 ms to a day. Default: 30
+    /// seconds.
     pub write_timeout: Duration,
     /// Bytes of replies that wait for a client; beyond, nothing more is handled for it until it takes
     /// some. The last reply may go over it. 4 KiB to 16 MiB. Default: 256 KiB.
@@ -192,7 +193,7 @@ pub struct Places {
     /// Look-ups that wait for a call: 1 to 1,000,000. Default: 1024.
     pub queue: usize,
     /// WHATSAT commands a second, over all clients, that may ask a provider that costs (all but the
-    /// gazetteer): 1 to 1,000,000. Default: 50.
+    /// gazetteer): 1 to 1,000,000; after a second without, as many at once. Default: 50.
     pub whatsat_per_second: u32,
     /// The same for one address; those of this machine do not count: 1 to 1,000,000. Default: 5.
     pub whatsat_per_second_per_address: u32,

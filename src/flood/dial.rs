@@ -1,6 +1,7 @@
 //! The thread of one link: dials the neighbor for ever, and writes what the outbox holds.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::cell::RefCell;
+use std::io::{self, ErrorKind, Read};
 use std::net::{Shutdown, TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,18 +10,20 @@ use std::time::{Duration, Instant};
 use ::log::Level;
 
 use super::back_off::{self, BackOff};
-use super::handshake::{BEAT, Hello, Instance, MAX_HELLO_BYTES};
+use super::handshake::{BEAT, Hello, OLDEST_VERSION, VERSION};
 use super::link::{Link, Neighbor, Standing};
 use super::outbox::Taken;
+use super::secure::{Channel, refused};
+use super::speaker::{Said, Speaker};
 use super::{Flood, NeighborId};
 use crate::config::LinkKind;
 use crate::protocol::reply::write_update;
-use crate::records::{Cursor, Record};
+use crate::records::Record;
 use crate::threads;
 
 /// Longest wait for a connection: short, so that after a cut a new attempt is soon under way.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// Longest wait for the answer to our HELLO.
+/// Longest time until the answer to our HELLO is whole.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often an idle link says that it is there, at least.
 const SLOWEST_BEAT: Duration = Duration::from_secs(1);
@@ -48,6 +51,7 @@ pub fn run(flood: &Arc<Flood>, id: NeighborId) {
         if let Err(error) = was_greeted
             && !link.is_stopping()
         {
+            link.history.down(error.to_string());
             back_off.note(&link.neighbor, &error, &flood.log);
         }
         // Others than herd servers have no HELLO that would show them sound: time does.
@@ -73,38 +77,55 @@ struct Dialer<'a> {
 
 /// A connection, and the run of the neighbor that answered on it.
 struct Greeted {
-    stream: Arc<TcpStream>,
-    instance: Instance,
+    stream: RefCell<Channel>,
+    hello: Hello,
+}
+
+/// What goes to a neighbor next.
+enum Talk<'a> {
+    /// Updates.
+    Records(&'a [Record]),
+    /// What only herd servers understand.
+    Lines(&'a [u8]),
+    /// There was nothing for a while.
+    Idle,
 }
 
 impl Dialer<'_> {
     /// A herd server: HELLO, then updates while both directions are up, heartbeats else.
     fn herd(&self, back_off: &mut BackOff) -> io::Result<()> {
-        let greeted = self.greet()?;
+        let greeted = self.greet(VERSION).or_else(|error| match error.kind() {
+            ErrorKind::Unsupported => self.greet(OLDEST_VERSION),
+            _ => Err(error),
+        })?;
+        let instance = greeted.hello.instance;
         back_off.reset();
         loop {
-            match self.link.wait_heard(greeted.instance, self.beat_every()) {
+            match self.link.wait_heard(instance, self.beat_every()) {
                 Standing::Stopping => return Ok(()),
                 Standing::Replaced => {
                     return Err(io::Error::other("it was started anew since we dialed it"));
                 }
                 Standing::NotHeard => {
-                    is_open(&greeted.stream)?;
+                    is_open(greeted.stream.borrow().socket())?;
                     self.write(&greeted.stream, BEAT)?;
                 }
                 Standing::Up => {
                     self.link.outbox.open();
                     // It may have been lost before the outbox was open, and so not closed it.
-                    if self.link.standing(greeted.instance) == Standing::Up {
-                        self.log_up();
-                        let ended = self.feed(
-                            PIECE,
-                            |records| self.send(&greeted.stream, records),
-                            || {
-                                is_open(&greeted.stream)?;
+                    if self.link.standing(instance) == Standing::Up {
+                        self.log_up(greeted.stream.borrow().is_encrypted());
+                        let speaker = self.speaker(greeted.hello.version);
+                        let ended = self.feed(PIECE, speaker, |talk| match talk {
+                            Talk::Records(records) => self.send(&greeted.stream, records),
+                            Talk::Lines(lines) => self.write(&greeted.stream, lines),
+                            Talk::Idle => {
+                                is_open(greeted.stream.borrow().socket())?;
                                 self.write(&greeted.stream, BEAT)
-                            },
-                        );
+                            }
+                        });
+                        self.link.repair.cut();
+                        self.flood.end_filling(self.id);
                         self.log_down(&ended);
                         ended?;
                     }
@@ -114,19 +135,23 @@ impl Dialer<'_> {
         }
     }
 
-    /// Dials and exchanges HELLOs.
-    fn greet(&self) -> io::Result<Greeted> {
+    /// Dials and exchanges HELLOs. [`ErrorKind::Unsupported`] if the neighbor speaks an older version only.
+    fn greet(&self, version: u32) -> io::Result<Greeted> {
         let stream = self.connect()?;
         // A stop that came before the connection did not cut it.
         if self.link.is_stopping() {
             return Err(io::Error::other("this server stops"));
         }
-        (&*stream).write_all(&self.flood.me.line())?;
-        let line = read_line(&stream, HANDSHAKE_TIMEOUT)?;
-        if let Some(reason) = line.strip_prefix(b"? ") {
-            let reason =
-                String::from_utf8_lossy(reason.trim_ascii_end()).escape_debug().to_string();
-            return Err(io::Error::other(format!("it refused us: {reason}")));
+        let deadline = Instant::now() + HANDSHAKE_TIMEOUT;
+        let keys = self.flood.keys.as_ref().map(|file| file.keys(&self.flood.log));
+        let mut stream = Channel::dial(stream, keys.as_deref(), deadline)?;
+        stream.write_all(&self.flood.me.speaking(version).line())?;
+        let line = stream.read_hello(deadline).map_err(io::Error::other)?;
+        if let Some(refused) = refused(&line) {
+            let too_new = format!("? it speaks version {version} of links");
+            let is_too_new = line.starts_with(too_new.as_bytes());
+            let kind = if is_too_new { ErrorKind::Unsupported } else { ErrorKind::Other };
+            return Err(io::Error::new(kind, refused));
         }
         let hello = Hello::parse(&line).map_err(io::Error::other)?;
         let expected = &self.link.neighbor.name;
@@ -136,7 +161,10 @@ impl Dialer<'_> {
                 hello.name
             )));
         }
-        Ok(Greeted { stream, instance: hello.instance })
+        if hello.expire_after.differs_from(self.flood.me.expire_after) {
+            self.log_lifetimes(&hello);
+        }
+        Ok(Greeted { stream: RefCell::new(stream), hello })
     }
 
     /// UPDATE lines on a kept connection; what comes back is read, counted and dropped.
@@ -149,7 +177,7 @@ impl Dialer<'_> {
         if self.link.is_stopping() {
             return Ok(());
         }
-        self.log_up();
+        self.log_up(false);
         let drain = {
             let (flood, id, stream) = (Arc::clone(self.flood), self.id, Arc::clone(&stream));
             threads::spawn("drain", self.link.neighbor.name.as_str(), move || {
@@ -158,7 +186,12 @@ impl Dialer<'_> {
                 link.outbox.close();
             })?
         };
-        let ended = self.feed(PIECE, |records| self.send(&stream, records), || Ok(()));
+        let everything = Speaker::everything(&self.flood.records);
+        let channel = RefCell::new(Channel::clear(Arc::clone(&stream)));
+        let ended = self.feed(PIECE, everything, |talk| match talk {
+            Talk::Records(records) => self.send(&channel, records),
+            Talk::Lines(_) | Talk::Idle => Ok(()),
+        });
         if ended.is_ok() && self.link.is_stopping() {
             // It closes when it has read the last update, or is cut when the stop's time is over.
             let _ = stream.shutdown(Shutdown::Write);
@@ -179,55 +212,72 @@ impl Dialer<'_> {
         if self.link.is_stopping() {
             return Ok(());
         }
-        let ended = self.feed(
-            1,
-            |records| {
-                let stream = self.connect()?;
-                self.send(&stream, records)?;
-                stream.shutdown(Shutdown::Write)?;
-                discard(self.link, &stream);
-                self.link.set_dialed(None);
-                if !std::mem::replace(&mut is_known_up, true) {
-                    self.log_up();
-                }
-                self.link.pause(between);
-                Ok(())
-            },
-            || Ok(()),
-        );
+        let ended = self.feed(1, Speaker::everything(&self.flood.records), |talk| {
+            let Talk::Records(records) = talk else { return Ok(()) };
+            let stream = self.connect()?;
+            self.send(&RefCell::new(Channel::clear(Arc::clone(&stream))), records)?;
+            stream.shutdown(Shutdown::Write)?;
+            discard(self.link, &stream);
+            self.link.set_dialed(None);
+            if !std::mem::replace(&mut is_known_up, true) {
+                self.log_up(false);
+            }
+            self.link.pause(between);
+            Ok(())
+        });
         if is_known_up {
             self.log_down(&ended);
         }
         ended
     }
 
-    /// Sends all records, a page at a time and live updates between, then what the outbox gets.
-    /// `idle` is called about every [`beat_every`] without updates. Ends well when the outbox is
-    /// closed (the other direction is lost, or the server stops).
+    /// What a neighbor is told besides live updates. Both directions have to speak digests for them.
+    fn speaker(&self, version: u32) -> Speaker<'_> {
+        let Flood { records, filling, settings, .. } = &**self.flood;
+        let repair = &self.link.repair;
+        if version.min(repair.version()) < VERSION {
+            return Speaker::everything(records);
+        }
+        Speaker::digests(records, repair, filling, self.id, settings.sync_interval, Instant::now())
+    }
+
+    /// Says what `speaker` has, a piece at a time and live updates between, and what the outbox gets.
+    /// `Talk::Idle` comes about every [`beat_every`] without either. Ends well when the outbox is closed
+    /// (the other direction is lost, or the server stops, which does not wait for the speaker).
     fn feed(
         &self,
         piece: usize,
-        mut send: impl FnMut(&[Record]) -> io::Result<()>,
-        mut idle: impl FnMut() -> io::Result<()>,
+        mut speaker: Speaker<'_>,
+        mut talk: impl FnMut(Talk<'_>) -> io::Result<()>,
     ) -> io::Result<()> {
-        let mut cursor = Cursor::default();
-        while let Some(page) = self.flood.records.page(&mut cursor) {
-            for records in page.chunks(piece) {
-                send(records)?;
-                match self.link.outbox.take(piece, Duration::ZERO) {
-                    Taken::Records(records) => send(&records)?,
-                    Taken::Nothing => {}
-                    Taken::Closed => return Ok(()),
-                }
-            }
-        }
         let beat_every = self.beat_every();
         loop {
-            match self.link.outbox.take(piece, beat_every) {
-                Taken::Records(records) => send(&records)?,
-                Taken::Nothing => idle()?,
+            let now = Instant::now();
+            let said = if self.link.is_stopping() { None } else { speaker.next(piece, now) };
+            let wait = match said {
+                Some(_) => Duration::ZERO,
+                None => speaker.silence(now, beat_every),
+            };
+            match said {
+                Some(Said::Records(records)) => talk(Talk::Records(&records))?,
+                Some(Said::Lines(lines)) => talk(Talk::Lines(&lines))?,
+                Some(Said::Synced) => self.synced(),
+                None => {}
+            }
+            match self.link.outbox.take(piece, wait) {
+                Taken::Records(records) => talk(Talk::Records(&records))?,
+                Taken::Nothing if !wait.is_zero() => talk(Talk::Idle)?,
+                Taken::Nothing | Taken::Poked => {}
                 Taken::Closed => return Ok(()),
             }
+        }
+    }
+
+    fn synced(&self) {
+        self.link.history.synced();
+        // The permit that it took to find this out may be waited for.
+        for link in &self.flood.links {
+            link.outbox.poke();
         }
     }
 
@@ -235,7 +285,7 @@ impl Dialer<'_> {
         beat_every(self.flood.settings.timeout)
     }
 
-    fn send(&self, stream: &TcpStream, records: &[Record]) -> io::Result<()> {
+    fn send(&self, stream: &RefCell<Channel>, records: &[Record]) -> io::Result<()> {
         let mut lines = Vec::with_capacity(records.len() * 160);
         for record in records {
             write_update(&record.fields(), self.flood.me.name.as_bytes(), &mut lines);
@@ -246,8 +296,8 @@ impl Dialer<'_> {
         Ok(())
     }
 
-    fn write(&self, mut stream: &TcpStream, bytes: &[u8]) -> io::Result<()> {
-        stream.write_all(bytes).map_err(|error| {
+    fn write(&self, stream: &RefCell<Channel>, bytes: &[u8]) -> io::Result<()> {
+        stream.borrow_mut().write_all(bytes).map_err(|error| {
             if error.kind() != ErrorKind::WouldBlock {
                 return error;
             }
@@ -275,9 +325,21 @@ impl Dialer<'_> {
         Err(failed)
     }
 
-    fn log_up(&self) {
+    fn log_up(&self, is_encrypted: bool) {
+        self.link.history.up();
         let Neighbor { name, address, .. } = &self.link.neighbor;
-        self.flood.log.event(Level::Info, format_args!("link {name} up: {address}"));
+        let how = if is_encrypted { ", encrypted" } else { "" };
+        self.flood.log.event(Level::Info, format_args!("link {name} up: {address}{how}"));
+    }
+
+    fn log_lifetimes(&self, hello: &Hello) {
+        let (name, theirs, ours) = (&hello.name, hello.expire_after, self.flood.me.expire_after);
+        self.flood.log.event(
+            Level::Warn,
+            format_args!(
+                "link {name}: it says{theirs}, and we{ours}: set the same [data] expire_after on all servers"
+            ),
+        );
     }
 
     fn log_down(&self, ended: &io::Result<()>) {
@@ -288,6 +350,7 @@ impl Dialer<'_> {
             Ok(()) => "its side closed".into(),
         };
         self.flood.log.event(Level::Warn, format_args!("link {name} down: {reason}"));
+        self.link.history.down(reason);
     }
 }
 
@@ -309,46 +372,6 @@ fn discard(link: &Link, mut stream: &TcpStream) {
     let mut buffer = [0; 4096];
     while let Ok(length @ 1..) = stream.read(&mut buffer) {
         link.discarded_bytes.fetch_add(length as u64, Ordering::Relaxed);
-    }
-}
-
-/// Reads one line with its LF, byte-exact, until a deadline that dripping does not extend.
-///
-/// # Errors
-///
-/// When the line is not whole in time, too long, or cut off.
-pub fn read_line(mut stream: &TcpStream, timeout: Duration) -> io::Result<Vec<u8>> {
-    let deadline = Instant::now() + timeout;
-    let mut line = Vec::new();
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(io::Error::new(ErrorKind::TimedOut, "no whole HELLO within 5 s"));
-        }
-        stream.set_read_timeout(Some(left))?;
-        // A byte at a time: what comes behind the line is not ours to read.
-        let mut byte = [0];
-        match stream.read(&mut byte) {
-            Ok(0) => {
-                return Err(io::Error::new(ErrorKind::UnexpectedEof, "it closed before its HELLO"));
-            }
-            Ok(_) => line.push(byte[0]),
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
-                ) => {}
-            Err(error) => return Err(error),
-        }
-        if line.ends_with(b"\n") {
-            return Ok(line);
-        }
-        if line.len() >= MAX_HELLO_BYTES {
-            return Err(io::Error::new(
-                ErrorKind::InvalidData,
-                "its first line is too long for a HELLO",
-            ));
-        }
     }
 }
 

@@ -1,11 +1,15 @@
-//! The first line each way on a link: `HELLO <server> <version> <instance>`, and the heartbeat.
+//! The first line each way on a link: `HELLO <server> <version> <instance> ...`, and the heartbeat.
+
+use std::fmt;
+use std::time::Duration;
 
 use crate::protocol::{ServerName, fields};
 
-/// What we speak.
-pub const VERSION: u32 = 1;
+/// What we speak: updates, heartbeats, and digests with which copies are compared and repaired.
+pub const VERSION: u32 = 2;
 
-/// The oldest version that we understand: ours and the one before, of which there is none yet.
+/// The oldest version that we understand: the one before ours, without digests. All records are sent to
+/// such a neighbor when its link comes up.
 pub const OLDEST_VERSION: u32 = 1;
 
 /// Longest HELLO line that is read, in bytes with its LF. A later version may add fields.
@@ -14,7 +18,7 @@ pub const MAX_HELLO_BYTES: usize = 512;
 /// What a link says when it has nothing to say, so that the other side knows it is there.
 pub const BEAT: &[u8] = b"BEAT\n";
 
-/// Who is at the other end: `HELLO Goloman 1 9f86d081884c7d65`
+/// Who is at the other end: `HELLO Goloman 2 9f86d081884c7d65 expire_after=86400`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hello {
     /// The server's name.
@@ -23,6 +27,19 @@ pub struct Hello {
     pub version: u32,
     /// Random, new at each start of the server.
     pub instance: Instance,
+    /// How long records live there: what does not agree would be repaired again and again.
+    pub expire_after: Lifetime,
+}
+
+/// How long a server keeps records: what it says of `[data] expire_after`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lifetime {
+    /// A server of version 1 says nothing.
+    Unsaid,
+    /// `expire_after=never`
+    Unlimited,
+    /// `expire_after=86400`, in whole seconds.
+    Limited(Duration),
 }
 
 /// Tells one run of a server from another.
@@ -43,7 +60,8 @@ pub enum HelloError {
 }
 
 impl Hello {
-    /// Reads a line, with or without its LF. Fields after the instance are for later versions.
+    /// Reads a line, with or without its LF. Fields after the instance are `key=value`, in any order; what
+    /// we do not know is for later versions.
     ///
     /// # Errors
     ///
@@ -63,6 +81,7 @@ impl Hello {
             instance: Instance(
                 u64::from_str_radix(&text(instance)?, 16).map_err(|_| HelloError::NotHello)?,
             ),
+            expire_after: found.find_map(Lifetime::parse).unwrap_or(Lifetime::Unsaid),
         };
         if (OLDEST_VERSION..=VERSION).contains(&hello.version) {
             Ok(hello)
@@ -73,7 +92,46 @@ impl Hello {
 
     /// The line, with its LF.
     pub fn line(&self) -> Vec<u8> {
-        format!("HELLO {} {} {:016x}\n", self.name, self.version, self.instance.0).into_bytes()
+        let Self { name, version, instance, expire_after } = self;
+        format!("HELLO {name} {version} {:016x}{expire_after}\n", instance.0).into_bytes()
+    }
+
+    /// The same server, as it speaks to one that speaks `version`: to an older one as that understands it.
+    #[must_use]
+    pub fn speaking(&self, version: u32) -> Self {
+        Self { version: self.version.min(version), ..self.clone() }
+    }
+}
+
+impl Lifetime {
+    /// What the conf says.
+    pub fn of(expire_after: Option<Duration>) -> Self {
+        expire_after
+            .map_or(Self::Unlimited, |after| Self::Limited(Duration::from_secs(after.as_secs())))
+    }
+
+    fn parse(field: &[u8]) -> Option<Self> {
+        let value = std::str::from_utf8(field.strip_prefix(b"expire_after=")?).ok()?;
+        match value {
+            "never" => Some(Self::Unlimited),
+            seconds => Some(Self::Limited(Duration::from_secs(seconds.parse().ok()?))),
+        }
+    }
+
+    /// True if both say how long records live, and not the same.
+    pub fn differs_from(self, other: Self) -> bool {
+        self != other && self != Self::Unsaid && other != Self::Unsaid
+    }
+}
+
+/// As a field of a HELLO, with the space before it.
+impl fmt::Display for Lifetime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unsaid => Ok(()),
+            Self::Unlimited => f.write_str(" expire_after=never"),
+            Self::Limited(after) => write!(f, " expire_after={}", after.as_secs()),
+        }
     }
 }
 
@@ -83,13 +141,38 @@ mod tests {
 
     fn hello(version: u32) -> Hello {
         let name = ServerName::parse(b"Goloman").expect("a name");
-        Hello { name, version, instance: Instance(0x0123_4567_89ab_cdef) }
+        let expire_after = Lifetime::Unsaid;
+        Hello { name, version, instance: Instance(0x0123_4567_89ab_cdef), expire_after }
     }
 
     #[test]
     fn a_hello_reads_as_it_was_written_and_later_fields_are_ignored() {
-        assert_eq!(Hello::parse(&hello(1).line()), Ok(hello(1)));
+        for version in [1, 2] {
+            assert_eq!(Hello::parse(&hello(version).line()), Ok(hello(version)));
+        }
         assert_eq!(Hello::parse(b"HELLO Goloman 1 0123456789abcdef more of it\n"), Ok(hello(1)));
+    }
+
+    #[test]
+    fn a_hello_says_how_long_records_live() {
+        let day = Duration::from_hours(24);
+        for (expire_after, field) in
+            [(Lifetime::of(None), "never"), (Lifetime::of(Some(day)), "86400")]
+        {
+            let hello = Hello { expire_after, ..hello(2) };
+            let line = format!("HELLO Goloman 2 0123456789abcdef expire_after={field}\n");
+            assert_eq!(hello.line(), line.as_bytes());
+            assert_eq!(Hello::parse(format!("{} x=1", line.trim_end()).as_bytes()), Ok(hello));
+        }
+        assert!(Lifetime::of(None).differs_from(Lifetime::of(Some(day))));
+        assert!(!Lifetime::of(Some(day)).differs_from(Lifetime::of(Some(day))));
+        assert!(!Lifetime::of(None).differs_from(Lifetime::Unsaid));
+    }
+
+    #[test]
+    fn a_newer_server_speaks_to_an_older_one_as_that_does() {
+        assert_eq!(hello(2).speaking(1), hello(1));
+        assert_eq!(hello(1).speaking(2), hello(1));
     }
 
     #[test]
@@ -106,6 +189,6 @@ mod tests {
             assert_eq!(Hello::parse(line.as_bytes()), Err(HelloError::NotHello), "{line}");
         }
         assert_eq!(Hello::parse(&hello(0).line()), Err(HelloError::Version(0)));
-        assert_eq!(Hello::parse(&hello(2).line()), Err(HelloError::Version(2)));
+        assert_eq!(Hello::parse(&hello(3).line()), Err(HelloError::Version(3)));
     }
 }

@@ -9,6 +9,8 @@ use parking_lot::{Condvar, Mutex};
 
 use super::handshake::Instance;
 use super::outbox::Outbox;
+use super::repair::Repair;
+use super::status::{History, LinkStatus};
 use crate::config::LinkKind;
 use crate::protocol::ServerName;
 
@@ -37,6 +39,10 @@ pub struct Link {
     pub received: AtomicU64,
     /// Bytes that a plain or one-shot neighbor sent back, and that were dropped.
     pub discarded_bytes: AtomicU64,
+    /// What is to be repaired between its two ends.
+    pub repair: Repair,
+    /// What has become of it.
+    pub history: History,
     state: Mutex<State>,
     /// Signalled at every change of the state.
     changed: Condvar,
@@ -92,6 +98,8 @@ impl Link {
             sent: AtomicU64::new(0),
             received: AtomicU64::new(0),
             discarded_bytes: AtomicU64::new(0),
+            repair: Repair::default(),
+            history: History::default(),
             state: Mutex::default(),
             changed: Condvar::new(),
         }
@@ -209,6 +217,21 @@ impl Link {
         let dialed = self.state.lock().dialed.clone();
         if let Some(dialed) = dialed {
             let _ = dialed.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// How it stands, for who watches.
+    pub fn status(&self) -> LinkStatus {
+        let told = self.history.told();
+        LinkStatus {
+            state: if told.is_up { "up" } else { "down" },
+            since: told.since,
+            last_error: told.last_error,
+            outbox: self.outbox.len(),
+            lag: self.outbox.lag(),
+            sent: self.sent.load(Ordering::Relaxed),
+            received: self.received.load(Ordering::Relaxed),
+            last_sync: told.last_sync,
         }
     }
 

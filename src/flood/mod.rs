@@ -2,16 +2,26 @@
 //!
 //! An accepted record goes through a bounded channel to the [`flooder`], from there into the
 //! [`outbox`] of each [`link`] that is up, and from there, by that link's own [`dial`] thread, to
-//! the neighbor. What neighbors say comes in on connections that they dialed: [`peer`]. A thread
+//! the neighbor. What neighbors say comes in on connections that they dialed: [`peer`]. With a [`key`] both
+//! are encrypted: [`secure`]. A thread
 //! that reads from a neighbor never writes to one, so no cycle of servers can wait for itself.
 
 pub mod back_off;
 pub mod dial;
+pub mod filling;
 pub mod flooder;
 pub mod handshake;
+pub mod key;
 pub mod link;
+pub mod messages;
 pub mod outbox;
 pub mod peer;
+pub mod refusal;
+pub mod repair;
+pub mod secure;
+pub mod speaker;
+pub mod status;
+pub mod sync;
 
 use std::io;
 use std::net::TcpListener;
@@ -28,10 +38,13 @@ use crate::log::{Log, Stamp, escape_into};
 use crate::protocol::ServerName;
 use crate::records::Records;
 use crate::threads;
+pub use filling::Filling;
 pub use flooder::{Accepted, Batch, FloodSender, NeighborId};
 use handshake::BEAT;
-pub use handshake::{Hello, Instance};
+pub use handshake::{Hello, Instance, Lifetime};
+pub use key::{KeyError, KeyFile};
 pub use link::{Link, Neighbor};
+pub use status::LinkStatus;
 
 /// What the threads of replication share.
 #[derive(Debug)]
@@ -42,8 +55,12 @@ pub struct Flood {
     pub records: Arc<Records>,
     /// One for each neighbor, in the order of [`NeighborId`].
     pub links: Vec<Link>,
+    /// Who fills us.
+    pub filling: Filling,
     /// How neighbors are spoken to.
     pub settings: config::Links,
+    /// The keys of the links; `None`: links are in clear.
+    pub keys: Option<KeyFile>,
     /// Where links come and go, and updates pass.
     pub log: Log,
     /// What was done and refused.
@@ -65,6 +82,15 @@ impl Flood {
         self.links.iter().position(|link| link.neighbor.name.as_bytes() == name).map(NeighborId)
     }
 
+    /// Lets the next neighbor fill us, if it was this one that did.
+    fn end_filling(&self, id: NeighborId) {
+        if self.filling.end(id) {
+            for link in &self.links {
+                link.outbox.poke();
+            }
+        }
+    }
+
     /// Logs UPDATE lines that went to or came from a neighbor, a line each.
     fn log_updates(&self, direction: &str, neighbor: &ServerName, lines: &[u8]) {
         if !self.log.wants_traffic() {
@@ -73,7 +99,8 @@ impl Flood {
         let stamp = Stamp::of(SystemTime::now());
         let mut text = Vec::with_capacity(lines.len() * 3 / 2);
         let mut count = 0;
-        for line in lines.split_inclusive(|&byte| byte == b'\n').filter(|&line| line != BEAT) {
+        let is_update = |line: &&[u8]| *line != BEAT && !sync::begins(line);
+        for line in lines.split_inclusive(|&byte| byte == b'\n').filter(is_update) {
             stamp.begin(Level::Info, &mut text);
             for part in [direction.as_bytes(), b" ", neighbor.as_bytes(), b" "] {
                 text.extend_from_slice(part);
@@ -170,6 +197,7 @@ pub fn new_instance() -> io::Result<Instance> {
 }
 
 /// Who `name` is to its neighbors, on links.
-pub fn hello(name: ServerName, instance: Instance) -> Hello {
-    Hello { name, version: handshake::VERSION, instance }
+pub fn hello(name: ServerName, instance: Instance, expire_after: Option<Duration>) -> Hello {
+    let expire_after = Lifetime::of(expire_after);
+    Hello { name, version: handshake::VERSION, instance, expire_after }
 }

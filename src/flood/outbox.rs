@@ -16,7 +16,7 @@ use crate::records::Record;
 #[derive(Debug, Default)]
 pub struct Outbox {
     state: Mutex<State>,
-    /// Signalled when entries come into an empty outbox, and when it closes or finishes.
+    /// Signalled when entries come into an empty outbox, and when it closes, finishes or is poked.
     changed: Condvar,
 }
 
@@ -24,7 +24,12 @@ pub struct Outbox {
 struct State {
     phase: Phase,
     filling: IndexSet<ByClient>,
+    /// When the first of `filling` came.
+    filling_since: Option<Instant>,
     sending: IndexSet<ByClient>,
+    sending_since: Option<Instant>,
+    /// The writer has something else to do.
+    is_poked: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,6 +49,8 @@ pub enum Taken {
     Records(Vec<Record>),
     /// Nothing came within the wait.
     Nothing,
+    /// The writer was poked: there is something else to say.
+    Poked,
     /// The link is down, or the server stops and all is sent: nothing more will come.
     Closed,
 }
@@ -113,6 +120,7 @@ impl Outbox {
 
     /// Adds records; of two of a client the newer stays. Dropped when closed.
     pub fn push(&self, records: impl IntoIterator<Item = Record>) {
+        let now = Instant::now();
         let mut state = self.state.lock();
         if state.phase == Phase::Closed {
             return;
@@ -121,13 +129,22 @@ impl Outbox {
         for record in records {
             state.insert(record);
         }
+        if !state.filling.is_empty() {
+            state.filling_since.get_or_insert(now);
+        }
         if was_empty && !state.is_empty() {
             self.changed.notify_all();
         }
     }
 
+    /// Has the writer look for something else to say: ends its wait, or its next one.
+    pub fn poke(&self) {
+        self.state.lock().is_poked = true;
+        self.changed.notify_all();
+    }
+
     /// Takes up to `limit` records, oldest generation first. Blocks until there are some, until it
-    /// closes, or for `wait` at most.
+    /// closes or is poked, or for `wait` at most.
     pub fn take(&self, limit: usize, wait: Duration) -> Taken {
         let deadline = Instant::now() + wait;
         let mut state = self.state.lock();
@@ -140,6 +157,9 @@ impl Outbox {
             }
             if state.phase == Phase::Finishing {
                 return Taken::Closed;
+            }
+            if std::mem::take(&mut state.is_poked) {
+                return Taken::Poked;
             }
             if self.changed.wait_until(&mut state, deadline).timed_out() {
                 return if state.is_empty() {
@@ -155,6 +175,16 @@ impl Outbox {
     pub fn len(&self) -> usize {
         let state = self.state.lock();
         state.filling.len() + state.sending.len()
+    }
+
+    /// Age of what waits longest, to within the time that its generation took to come; zero if nothing waits.
+    pub fn lag(&self) -> Duration {
+        let since = {
+            let state = self.state.lock();
+            // The generation that is sent is the older one.
+            state.sending_since.or(state.filling_since)
+        };
+        since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     /// True if nothing waits.
@@ -183,10 +213,12 @@ impl State {
     fn take(&mut self, limit: usize) -> Vec<Record> {
         if self.sending.is_empty() {
             std::mem::swap(&mut self.sending, &mut self.filling);
+            self.sending_since = self.filling_since.take();
         }
         let rest = self.sending.len().saturating_sub(limit);
         let taken = self.sending.drain(rest..).map(|entry| entry.0).collect();
         if rest == 0 {
+            self.sending_since = None;
             self.sending.shrink_to(KEPT_CAPACITY);
         }
         taken
@@ -257,6 +289,28 @@ mod tests {
     }
 
     #[test]
+    fn lag_is_the_age_of_the_oldest_generation_that_waits() {
+        let outbox = Outbox::default();
+        assert_eq!(outbox.lag(), Duration::ZERO);
+        outbox.open();
+        let before = Instant::now();
+        outbox.push([record("a", 1), record("b", 1)]);
+        let pushed = Instant::now();
+        outbox.take(1, NOW);
+        outbox.push([record("c", 1)]);
+        let (least, lag, most) = (pushed.elapsed(), outbox.lag(), before.elapsed());
+        assert!((least..=most).contains(&lag), "b waits since {lag:?}, not {least:?} to {most:?}");
+        outbox.take(1, NOW);
+        let (lag, most) = (outbox.lag(), pushed.elapsed());
+        assert!(lag > Duration::ZERO && lag <= most, "c waits since {lag:?} of {most:?}");
+        outbox.take(1, NOW);
+        assert_eq!(outbox.lag(), Duration::ZERO, "nothing waits");
+        outbox.push([record("d", 1)]);
+        outbox.close();
+        assert_eq!(outbox.lag(), Duration::ZERO, "a closed one is empty");
+    }
+
+    #[test]
     fn a_closed_outbox_is_empty_and_takes_nothing() {
         let outbox = Outbox::default();
         outbox.push([record("kiwi", 1)]);
@@ -276,6 +330,23 @@ mod tests {
         assert!(outbox.finish());
         assert_eq!(outbox.take(1, NOW), Taken::Records(vec![record("kiwi", 1)]));
         assert_eq!(outbox.take(1, Duration::MAX / 4), Taken::Closed);
+    }
+
+    #[test]
+    fn a_poked_writer_is_freed_once_and_gets_what_waits_first() {
+        let outbox = Outbox::default();
+        outbox.open();
+        outbox.push([record("kiwi", 1)]);
+        outbox.poke();
+        outbox.poke();
+        assert_eq!(outbox.take(1, NOW), Taken::Records(vec![record("kiwi", 1)]));
+        assert_eq!(outbox.take(1, NOW), Taken::Poked);
+        assert_eq!(outbox.take(1, NOW), Taken::Nothing);
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| outbox.take(1, Duration::from_secs(60)));
+            outbox.poke();
+            assert_eq!(writer.join().expect("the writer ends"), Taken::Poked);
+        });
     }
 
     #[test]

@@ -1,18 +1,22 @@
 //! Where neighbors dial: a listener of its own, and a reader thread for each accepted link.
 
 use std::collections::HashMap;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ::log::Level;
 use parking_lot::Mutex;
 
-use super::dial::read_line;
 use super::handshake::{BEAT, Hello};
+use super::key::Key;
+use super::refusal::{Refusal, Refusals};
+use super::repair::Heard;
+use super::secure::Channel;
+use super::sync::{self, MAX_SYNC_LINE, Message};
 use super::{Accepted, Flood, FloodSender, NeighborId};
 use crate::config::LinkKind;
 use crate::listening;
@@ -20,13 +24,17 @@ use crate::protocol::{Frame, Update};
 use crate::records::{Merged, Record};
 use crate::threads;
 
-/// Longest wait for the HELLO of who dialed.
+/// Longest time until the HELLO of who dialed is whole.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Accepted connections at a time beyond one for each neighbor: those in handshake, and old ones
 /// that a new one has replaced. More are closed at once.
 const SPARE_PEERS: usize = 64;
-/// Longest line on a link: an UPDATE is at most 512 bytes.
+/// Longest line on a link but for those of [`sync`]: an UPDATE is at most 512 bytes.
 const MAX_LINE: usize = 512;
+/// How long someone who is refused may take to hear it: a close with unread input would lose the answer.
+const HEARS_REFUSAL_WITHIN: Duration = Duration::from_secs(1);
+/// How often a link's key is looked for in the key file.
+const KEY_LOOKED_FOR_EVERY: Duration = Duration::from_secs(1);
 /// Bytes read at a time.
 const READ_BYTES: usize = 64 * 1024;
 
@@ -44,6 +52,7 @@ struct Shared {
     is_stopping: AtomicBool,
     /// Every accepted connection, so that its reader can be freed.
     peers: Mutex<HashMap<u64, Peer>>,
+    refusals: Refusals,
 }
 
 /// An accepted connection, and its reader once that has started.
@@ -68,6 +77,7 @@ pub fn listen(
         listener,
         is_stopping: AtomicBool::new(false),
         peers: Mutex::default(),
+        refusals: Refusals::default(),
     });
     let thread = {
         let shared = Arc::clone(&shared);
@@ -103,12 +113,7 @@ impl Shared {
             let stream = Arc::new(stream);
             let most = self.flood.links.len() + SPARE_PEERS;
             if self.peers.lock().len() >= most {
-                self.flood.log.event(
-                    Level::Warn,
-                    format_args!(
-                        "links: {address} closed: {most} connections of neighbors are open already"
-                    ),
-                );
+                self.note(&Refusal::TooMany(most), address);
                 return;
             }
             self.peers.lock().insert(number, Peer { stream: Arc::clone(&stream), reader: None });
@@ -145,16 +150,19 @@ impl Shared {
     /// One accepted connection, from its HELLO to its end.
     fn serve(&self, stream: &Arc<TcpStream>, address: SocketAddr, sender: &FloodSender) {
         let log = &self.flood.log;
-        let (id, hello) = match self.hear_hello(stream, address) {
-            Ok(heard) => heard,
-            Err(error) => {
-                log.event(Level::Warn, format_args!("links: {address} refused: {error}"));
+        let Greeted { mut channel, key, id, hello } = match self.hear_hello(stream, address) {
+            Ok(greeted) => greeted,
+            Err(refusal) => {
+                self.note(&refusal, address);
                 return;
             }
         };
         let link = &self.flood.links[id.0];
         // Before the answer: a neighbor that has it may dial again, and the later one counts.
+        link.repair.dialed(hello.version);
         let registered = link.heard(hello.instance, Arc::clone(stream));
+        // The outbox may have stayed open.
+        link.outbox.poke();
         log.event(Level::Info, format_args!("link {}: it dialed us from {address}", hello.name));
         if registered.alternates {
             log.event(
@@ -162,10 +170,10 @@ impl Shared {
                 format_args!("link {0}: two servers are named {0}: stop or rename one", hello.name),
             );
         }
-        let reader = Reader { flood: &self.flood, id, sender };
-        let ended = (&**stream)
-            .write_all(&self.flood.me.line())
-            .and_then(|()| reader.run(stream, self.flood.settings.timeout));
+        let reader = Reader { flood: &self.flood, id, sender, key };
+        let ended = channel
+            .write_all(&self.flood.me.speaking(hello.version).line())
+            .and_then(|()| reader.run(&mut channel, self.flood.settings.timeout));
         if self.is_stopping.load(Ordering::SeqCst) {
             // We end it ourselves: the other direction stays, for what is still to be sent.
             return;
@@ -180,37 +188,101 @@ impl Shared {
         }
     }
 
-    /// Reads who it is, and answers with why not if it may not be here.
-    fn hear_hello(
-        &self,
-        stream: &TcpStream,
-        address: SocketAddr,
-    ) -> io::Result<(NeighborId, Hello)> {
-        stream.set_nodelay(true)?;
-        stream.set_write_timeout(Some(HANDSHAKE_TIMEOUT))?;
-        let line = read_line(stream, HANDSHAKE_TIMEOUT)?;
-        self.admit(&line, address).map_err(|reason| {
-            let _ = (&*stream).write_all(format!("? {reason}\n").as_bytes());
-            io::Error::other(reason)
-        })
+    /// Counts a refusal, and logs it if its kind was not logged just now.
+    fn note(&self, refusal: &Refusal, address: SocketAddr) {
+        self.flood.counters.refused_links.add(1);
+        if let Some(said) = self.refusals.says(refusal, Instant::now()) {
+            self.flood.log.event(Level::Warn, format_args!("links: {address} refused: {said}"));
+        }
     }
 
-    fn admit(&self, line: &[u8], address: SocketAddr) -> Result<(NeighborId, Hello), String> {
-        if !address.ip().to_canonical().is_loopback() {
-            return Err("links are for this machine only".into());
+    /// Reads who it is, and answers with why not if it may not be here.
+    fn hear_hello(&self, stream: &Arc<TcpStream>, address: SocketAddr) -> Result<Greeted, Refusal> {
+        let deadline = Instant::now() + HANDSHAKE_TIMEOUT;
+        stream.set_nodelay(true)?;
+        stream.set_write_timeout(Some(HANDSHAKE_TIMEOUT))?;
+        let keys = self.flood.keys.as_ref().map(|file| file.keys(&self.flood.log));
+        let (mut channel, key) = Channel::accept(Arc::clone(stream), keys.as_deref(), deadline)
+            .inspect_err(|refusal| tell(refusal, &mut Channel::clear(Arc::clone(stream))))?;
+        let admitted =
+            channel.read_hello(deadline).and_then(|line| self.admit(&line, address, stream));
+        match admitted {
+            Ok((id, hello)) => Ok(Greeted { channel, key, id, hello }),
+            Err(refusal) => {
+                tell(&refusal, &mut channel);
+                Err(refusal)
+            }
         }
-        let hello = Hello::parse(line).map_err(|error| error.to_string())?;
+    }
+
+    fn admit(
+        &self,
+        line: &[u8],
+        address: SocketAddr,
+        stream: &TcpStream,
+    ) -> Result<(NeighborId, Hello), Refusal> {
+        if self.flood.keys.is_none() && !address.ip().to_canonical().is_loopback() {
+            return Err(Refusal::OtherMachine);
+        }
+        let hello = Hello::parse(line)?;
         if hello.instance == self.flood.me.instance {
-            return Err(format!("it is {} itself: correct its neighbors' addresses", hello.name));
+            return Err(Refusal::Itself(hello.name));
         }
         let id = self.flood.neighbor(hello.name.as_bytes());
         let is_herd = |id: &NeighborId| self.flood.links[id.0].neighbor.kind == LinkKind::Herd;
-        match id.filter(is_herd) {
-            Some(id) => Ok((id, hello)),
-            None => {
-                Err(format!("{} is no neighbor of {} in its conf", hello.name, self.flood.me.name))
-            }
+        let Some(id) = id.filter(is_herd) else {
+            return Err(Refusal::Stranger(hello.name, self.flood.me.name.clone()));
+        };
+        // After a freeze of ours, HELLOs of runs that are gone wait to be read. They must neither replace
+        // the connection of the run that is there now, nor make it look like two servers of one name.
+        if has_closed(stream) {
+            let reason = "it closed before our answer";
+            return Err(io::Error::new(ErrorKind::UnexpectedEof, reason).into());
         }
+        Ok((id, hello))
+    }
+}
+
+/// A neighbor that may be here.
+struct Greeted {
+    channel: Channel,
+    /// The one of our keys that it has.
+    key: Option<Key>,
+    id: NeighborId,
+    hello: Hello,
+}
+
+/// Tells who dialed why it is refused, so that it arrives: what else it says is read, within bounds.
+fn tell(refusal: &Refusal, channel: &mut Channel) {
+    if !refusal.is_worth_telling() {
+        return;
+    }
+    let _ = channel.socket().set_write_timeout(Some(HEARS_REFUSAL_WITHIN));
+    let deadline = Instant::now() + HEARS_REFUSAL_WITHIN;
+    if channel.write_all(format!("? {refusal}\n").as_bytes()).is_err() {
+        return;
+    }
+    let mut socket = channel.socket();
+    let _ = socket.shutdown(Shutdown::Write);
+    let mut discarded = [0; 1024];
+    for _ in 0..64 {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() || socket.set_read_timeout(Some(left)).is_err() {
+            return;
+        }
+        if !matches!(socket.read(&mut discarded), Ok(1..)) {
+            return;
+        }
+    }
+}
+
+/// True if the other side has ended the connection, and nothing that it said before is unread.
+fn has_closed(stream: &TcpStream) -> bool {
+    let peeked = stream.set_nonblocking(true).and_then(|()| stream.peek(&mut [0]));
+    let _ = stream.set_nonblocking(false);
+    match peeked {
+        Ok(length) => length == 0,
+        Err(error) => error.kind() != ErrorKind::WouldBlock,
     }
 }
 
@@ -219,12 +291,14 @@ struct Reader<'a> {
     flood: &'a Flood,
     id: NeighborId,
     sender: &'a FloodSender,
+    key: Option<Key>,
 }
 
 impl Reader<'_> {
     /// Until the connection ends, says something wrong, or is silent for `timeout`.
-    fn run(&self, mut stream: &TcpStream, timeout: Duration) -> io::Result<()> {
-        stream.set_read_timeout(Some(timeout))?;
+    fn run(&self, stream: &mut Channel, timeout: Duration) -> io::Result<()> {
+        stream.socket().set_read_timeout(Some(timeout))?;
+        let mut key_looked_for = Instant::now();
         let mut buffer = vec![0; READ_BYTES];
         let mut filled = 0;
         loop {
@@ -244,11 +318,26 @@ impl Reader<'_> {
                 }
                 Err(error) => return Err(error),
             };
+            if key_looked_for.elapsed() >= KEY_LOOKED_FOR_EVERY {
+                self.look_for_key()?;
+                key_looked_for = Instant::now();
+            }
             filled += length;
             let taken = self.merge_lines(&buffer[..filled])?;
             buffer.copy_within(taken..filled, 0);
             filled -= taken;
         }
+    }
+
+    /// An error if the key of this link has been removed from the key file. A link says something at least
+    /// once a second, so this is noticed soon.
+    fn look_for_key(&self) -> io::Result<()> {
+        let (Some(file), Some(key)) = (&self.flood.keys, &self.key) else { return Ok(()) };
+        if file.keys(&self.flood.log).all().contains(key) {
+            return Ok(());
+        }
+        let reason = "its key is not in the key file any more";
+        Err(io::Error::new(ErrorKind::PermissionDenied, reason))
     }
 
     /// Merges every whole line, and returns how many bytes these were.
@@ -257,12 +346,21 @@ impl Reader<'_> {
         let mut batch = Vec::new();
         let mut received = 0;
         let outcome = loop {
-            match Frame::first(&input[taken..], MAX_LINE) {
+            let rest = &input[taken..];
+            let max_line = if sync::begins(rest) { MAX_SYNC_LINE } else { MAX_LINE };
+            match Frame::first(rest, max_line) {
                 Frame::Partial => break Ok(taken),
                 Frame::TooLong(line) => break Err(bad_line(line)),
                 Frame::Line(line) => {
-                    if input[taken..].starts_with(BEAT) {
+                    if rest.starts_with(BEAT) {
                         taken += BEAT.len();
+                        continue;
+                    }
+                    if sync::begins(rest) {
+                        if let Err(error) = self.hear(line) {
+                            break Err(error);
+                        }
+                        taken += line.len() + 1;
                         continue;
                     }
                     match self.merge_line(line) {
@@ -276,6 +374,9 @@ impl Reader<'_> {
         };
         let link = &self.flood.links[self.id.0];
         link.received.fetch_add(received, Ordering::Relaxed);
+        if received > 0 {
+            self.flood.filling.moved(self.id, Instant::now());
+        }
         self.flood.log_updates("from", &link.neighbor.name, &input[..taken]);
         if !batch.is_empty() {
             // Blocks while the flooder is behind; it never waits for a connection. An error means
@@ -283,6 +384,26 @@ impl Reader<'_> {
             let _ = self.sender.send(batch);
         }
         outcome
+    }
+
+    /// Takes in a line of digest sync, and leaves what is to be said about it to the thread that writes.
+    fn hear(&self, line: &[u8]) -> io::Result<()> {
+        let Some(message) = Message::parse(line) else { return Err(bad_line(line)) };
+        let link = &self.flood.links[self.id.0];
+        match link.repair.hear(message, &self.flood.records) {
+            Ok(Heard::Nothing) => {}
+            Ok(Heard::Work) => link.outbox.poke(),
+            Ok(Heard::Synced) => link.history.synced(),
+            Ok(Heard::Repaired) => {
+                link.history.synced();
+                self.flood.end_filling(self.id);
+                let name = &link.neighbor.name;
+                let message = format_args!("link {name}: it has sent all that differed");
+                self.flood.log.event(Level::Debug, message);
+            }
+            Err(error) => return Err(io::Error::new(ErrorKind::InvalidData, error)),
+        }
+        Ok(())
     }
 
     /// What an UPDATE line brought: a record to flood, if it was newer. `None` for other lines.

@@ -105,7 +105,13 @@ struct Location<'a> {
     longitude: Degrees<'a>,
 }
 
-fn translate(body: &[u8]) -> Result<Vec<u8>, Failure> {
+/// An answer of this API in the shape of ours, not cut to a bound.
+///
+/// # Errors
+///
+/// `UNKNOWN_ERROR` for what is not one.
+#[doc(hidden)] // `pub` for the fuzz targets: the rest of the way to it is HTTP.
+pub fn translate(body: &[u8]) -> Result<Vec<u8>, Failure> {
     let found: Found<'_> = answer::object(body, "a list of places")?;
     let results: Vec<Place<'_>> = found.places.into_iter().map(Place::from).collect();
     Ok(answer::found(&[], &results))

@@ -119,6 +119,12 @@ impl<T> Lookups<T> {
         (state.calls, state.queue.len())
     }
 
+    /// Tickets whose answers are under way: of who waits, and of who calls.
+    pub fn waiting(&self) -> usize {
+        let state = self.state.lock();
+        state.calls + state.in_flight.values().map(Vec::len).sum::<usize>()
+    }
+
     /// Asks the provider. A panic of it is a failure.
     fn ask_provider(&self, lookup: &Lookup) -> Answer {
         let asked = catch_unwind(AssertUnwindSafe(|| self.provider.nearby(lookup)));

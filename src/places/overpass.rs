@@ -107,7 +107,13 @@ struct Tags<'a> {
     city: Option<Cow<'a, str>>,
 }
 
-fn translate(body: &[u8], lookup: &Lookup) -> Result<Vec<u8>, Failure> {
+/// An answer of Overpass in the shape of ours: the nearest places, at most as many as asked for.
+///
+/// # Errors
+///
+/// `UNKNOWN_ERROR` for what is not one, and for a query that failed.
+#[doc(hidden)] // `pub` for the fuzz targets: the rest of the way to it is HTTP.
+pub fn translate(body: &[u8], lookup: &Lookup) -> Result<Vec<u8>, Failure> {
     let found: Found<'_> = answer::object(body, "a list of elements")?;
     if found.remark.is_some() {
         return Err(answer::misshapen("a remark that the query failed: try a smaller radius"));

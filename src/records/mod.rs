@@ -20,6 +20,9 @@ use shard::{Shard, Slot};
 /// Slots of a shard's table that are read under one lock, at most: some 100 microseconds.
 const PAGE_SLOTS: usize = 4096;
 
+/// Notes for the disk that are taken under one lock, at most: some 100 microseconds.
+const PAGE_NOTES: usize = 512;
+
 /// Every client's newest record. Shared by all threads; each call locks one shard at a time, for a
 /// few hundred nanoseconds, [`Records::page`] for some 100 microseconds.
 #[derive(Debug)]
@@ -30,6 +33,20 @@ pub struct Records {
     hasher: RandomState,
     /// How many records there are: with many threads at it, right to within a few.
     count: AtomicUsize,
+    /// Whether changes are noted for the disk.
+    are_kept: bool,
+    /// How many clients are noted. Changed under the lock of their shard, so that who sees a record
+    /// sees its note too.
+    unsaved: AtomicUsize,
+}
+
+/// What changed of a client since it was last taken for the disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// This is held now.
+    Held(Record),
+    /// Nothing is held any more of the client of this record.
+    Gone(Record),
 }
 
 /// What became of a report or an update.
@@ -62,36 +79,100 @@ pub struct BucketSet([bool; BUCKETS]);
 impl Default for Records {
     fn default() -> Self {
         let shards = (0..SHARDS).map(|_| RwLock::new(Shard::new())).collect();
-        Self { shards, hasher: RandomState::new(), count: AtomicUsize::new(0) }
+        Self {
+            shards,
+            hasher: RandomState::new(),
+            count: AtomicUsize::new(0),
+            are_kept: false,
+            unsaved: AtomicUsize::new(0),
+        }
+    }
+}
+
+impl Change {
+    /// The client that it is about.
+    pub fn client(&self) -> &[u8] {
+        let (Self::Held(record) | Self::Gone(record)) = self;
+        record.client()
     }
 }
 
 impl Records {
+    /// An empty map that notes what changes, for the disk: at most one note a client, of a few bytes
+    /// and under a lock that is held anyway. [`Records::take_unsaved`] has to be called then.
+    pub fn kept() -> Self {
+        Self { are_kept: true, ..Self::default() }
+    }
+
     /// Merges what a client reported; a new client only while there are fewer than `most` records. A
     /// report that is held already stays as it was stamped, even if the clock went back meanwhile.
     pub fn report(&self, record: &Record, most: usize) -> Merged {
         let replaces = |held: &Record| !record.is_same_report(held) && record.is_newer_than(held);
-        self.put(record, replaces, || self.len() < most)
+        self.put(record, self.are_kept, replaces, || self.len() < most)
     }
 
-    /// Merges what another server, or the disk, knows: however many there are, so that copies stay equal.
+    /// Merges what another server knows: however many there are, so that copies stay equal.
     pub fn merge(&self, record: &Record) -> Merged {
-        self.put(record, |held| record.is_newer_than(held), || true)
+        self.put(record, self.are_kept, |held| record.is_newer_than(held), || true)
+    }
+
+    /// Merges what the disk knows: as [`Records::merge`], and not noted for the disk.
+    pub fn restore(&self, record: &Record) -> Merged {
+        self.put(record, false, |held| record.is_newer_than(held), || true)
     }
 
     fn put(
         &self,
         record: &Record,
+        is_unsaved: bool,
         replaces: impl FnOnce(&Record) -> bool,
         has_room: impl FnOnce() -> bool,
     ) -> Merged {
-        let shard = &self.shards[Place::of(record.client()).shard];
         // What was replaced is dropped after the lock.
-        let (merged, _replaced) = shard.write().put(&self.hasher, record, replaces, has_room);
+        let (merged, _replaced) = self.with_shard(Place::of(record.client()).shard, |shard| {
+            shard.put(&self.hasher, record, is_unsaved, replaces, has_room)
+        });
         if merged == (Merged::Stored { is_new: true }) {
             self.count.fetch_add(1, Ordering::Relaxed);
         }
         merged
+    }
+
+    /// Changes a shard under its lock, and the count of notes with it.
+    fn with_shard<T>(&self, shard: usize, change: impl FnOnce(&mut Shard) -> T) -> T {
+        let mut shard = self.shards[shard].write();
+        let before = shard.unsaved();
+        let changed = change(&mut shard);
+        match shard.unsaved() {
+            after if after > before => self.unsaved.fetch_add(after - before, Ordering::Relaxed),
+            after if after < before => self.unsaved.fetch_sub(before - after, Ordering::Relaxed),
+            _ => 0,
+        };
+        changed
+    }
+
+    /// How many clients are noted for the disk. Whoever has seen a record counts its note, until
+    /// that was taken.
+    pub fn unsaved(&self) -> usize {
+        self.unsaved.load(Ordering::Relaxed)
+    }
+
+    /// Takes what changed in one shard (0 to [`SHARDS`] - 1), 512 clients under one lock.
+    pub fn take_unsaved(&self, shard: usize, taken: &mut Vec<Change>) {
+        let mut left = self.shards[shard].read().unsaved();
+        while left > 0 {
+            let page = left.min(PAGE_NOTES);
+            self.with_shard(shard, |shard| shard.take_unsaved(&self.hasher, page, taken));
+            left -= page;
+        }
+    }
+
+    /// Notes a client for the disk again: what was taken did not get there.
+    pub fn note_unsaved(&self, change: Change) {
+        let (Change::Held(record) | Change::Gone(record)) = change;
+        self.with_shard(Place::of(record.client()).shard, |shard| {
+            shard.note_unsaved(&self.hasher, record);
+        });
     }
 
     /// The record of a client.
@@ -153,7 +234,7 @@ impl Records {
     /// Takes away the records of one shard (0 to [`SHARDS`] - 1) whose time is before `horizon`, and
     /// returns them. From now on this shard takes none that is: [`Merged::Expired`].
     pub fn expire(&self, shard: usize, horizon: Nanos) -> Vec<Record> {
-        let expired = self.shards[shard].write().expire(horizon);
+        let expired = self.with_shard(shard, |shard| shard.expire(horizon, self.are_kept));
         self.count.fetch_sub(expired.len(), Ordering::Relaxed);
         expired
     }

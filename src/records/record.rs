@@ -6,6 +6,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::protocol::Nanos;
+use crate::protocol::location::is_location;
+use crate::protocol::name::{is_client, is_server_name};
 use crate::protocol::reply::Fields;
 
 /// What is known of one client. Immutable and shared: a clone counts a reference.
@@ -37,6 +39,23 @@ impl Record {
         Self(Arc::from(&packed[..end]))
     }
 
+    /// Reads packed bytes that came from outside of this process. `None` unless every field is as an UPDATE
+    /// may say it, and the time is that of its text.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let lengths = bytes.get(LENGTHS..HEADER)?;
+        let all: usize = lengths.iter().map(|&length| usize::from(length)).sum();
+        if bytes.len() != HEADER + all {
+            return None;
+        }
+        let record = Self(Arc::from(bytes));
+        let fields = record.fields();
+        let is_valid = is_client(fields.client)
+            && is_server_name(fields.origin)
+            && is_location(fields.location)
+            && Nanos::parse_time(fields.time_text) == Some(fields.time);
+        is_valid.then_some(record)
+    }
+
     /// All that it says.
     pub fn fields(&self) -> Fields<'_> {
         let length = |at: usize| usize::from(self.0[LENGTHS + at]);
@@ -62,7 +81,7 @@ impl Record {
     }
 
     /// The packed bytes, the same on every machine.
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub fn bytes(&self) -> &[u8] {
         &self.0
     }
 

@@ -6,18 +6,28 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
 use super::digest::{BUCKETS, Digest, Place};
-use super::{Merged, Record};
+use super::{Change, Merged, Record};
 use crate::protocol::Nanos;
 
 /// What one lock guards.
 #[derive(Debug)]
 pub(super) struct Shard {
-    table: HashTable<Record>,
+    table: HashTable<Held>,
+    /// A record of each client whose newest, or whose expiry, is not yet taken for the disk: whose
+    /// record here is marked, or that has none here.
+    unsaved: Vec<Record>,
     digests: Box<[Digest; BUCKETS]>,
     /// Records of before are expired: they are not here, and are not taken.
     horizon: Nanos,
     /// How often the table may have moved its records: a cursor of before begins anew.
     moves: u64,
+}
+
+/// A record, and whether its client stands in `unsaved` because of it.
+#[derive(Debug)]
+struct Held {
+    record: Record,
+    is_unsaved: bool,
 }
 
 /// How far a reader has come in the slots of a table.
@@ -27,10 +37,14 @@ pub(super) struct Slot {
     at: usize,
 }
 
+/// Clients for which an empty list of those noted for the disk keeps its room.
+const KEPT_CAPACITY: usize = 64;
+
 impl Shard {
     pub(super) fn new() -> Self {
         Self {
             table: HashTable::new(),
+            unsaved: Vec::new(),
             digests: Box::new([Digest::default(); BUCKETS]),
             horizon: Nanos(i64::MIN),
             moves: 0,
@@ -38,11 +52,13 @@ impl Shard {
     }
 
     /// Puts a record if it `replaces` the one that is held, or if none is held and `has_room` says
-    /// so. What was replaced comes back, to be dropped when the lock is gone.
+    /// so; `is_unsaved` notes it for the disk. What was replaced comes back, to be dropped when the
+    /// lock is gone.
     pub(super) fn put(
         &mut self,
         hasher: &RandomState,
         record: &Record,
+        is_unsaved: bool,
         replaces: impl FnOnce(&Record) -> bool,
         has_room: impl FnOnce() -> bool,
     ) -> (Merged, Option<Record>) {
@@ -54,28 +70,82 @@ impl Shard {
         self.moves += u64::from(self.table.len() == self.table.capacity());
         let entry = self.table.entry(
             hasher.hash_one(record.client()),
-            |held| held.client() == record.client(),
-            |held| hasher.hash_one(held.client()),
+            |held| held.record.client() == record.client(),
+            |held| hasher.hash_one(held.record.client()),
         );
         match entry {
             Entry::Vacant(vacant) if has_room() => {
-                vacant.insert(record.clone());
+                vacant.insert(Held { record: record.clone(), is_unsaved });
+                if is_unsaved {
+                    self.unsaved.push(record.clone());
+                }
                 self.digests[bucket] = self.digests[bucket].plus(Digest::of(record));
                 (Merged::Stored { is_new: true }, None)
             }
             Entry::Vacant(_) => (Merged::Full, None),
-            Entry::Occupied(mut held) if replaces(held.get()) => {
-                let replaced = std::mem::replace(held.get_mut(), record.clone());
+            Entry::Occupied(mut held) if replaces(&held.get().record) => {
+                let held = held.get_mut();
+                let replaced = std::mem::replace(&mut held.record, record.clone());
+                if is_unsaved && !held.is_unsaved {
+                    held.is_unsaved = true;
+                    self.unsaved.push(record.clone());
+                }
                 let others = self.digests[bucket].minus(Digest::of(&replaced));
                 self.digests[bucket] = others.plus(Digest::of(record));
                 (Merged::Stored { is_new: false }, Some(replaced))
             }
-            Entry::Occupied(held) => (Merged::Held(held.get().clone()), None),
+            Entry::Occupied(held) => (Merged::Held(held.get().record.clone()), None),
         }
     }
 
     pub(super) fn get(&self, hasher: &RandomState, client: &[u8]) -> Option<Record> {
-        self.table.find(hasher.hash_one(client), |held| held.client() == client).cloned()
+        let held = self.table.find(hasher.hash_one(client), |held| held.record.client() == client);
+        held.map(|held| held.record.clone())
+    }
+
+    /// How many clients are noted for the disk.
+    pub(super) fn unsaved(&self) -> usize {
+        self.unsaved.len()
+    }
+
+    /// Notes the client of a record for the disk: what is held of it, or that nothing is.
+    pub(super) fn note_unsaved(&mut self, hasher: &RandomState, record: Record) {
+        match self.find(hasher, record.client()) {
+            Some(held) if held.is_unsaved => {}
+            Some(held) => {
+                held.is_unsaved = true;
+                self.unsaved.push(record);
+            }
+            None => self.unsaved.push(record),
+        }
+    }
+
+    /// Takes up to `most` of the clients that are noted. Each comes with what is held of it now.
+    pub(super) fn take_unsaved(
+        &mut self,
+        hasher: &RandomState,
+        most: usize,
+        taken: &mut Vec<Change>,
+    ) {
+        for _ in 0..most.min(self.unsaved.len()) {
+            let record = self.unsaved.pop().expect("no more than there are");
+            match self.find(hasher, record.client()) {
+                Some(held) if held.is_unsaved => {
+                    held.is_unsaved = false;
+                    taken.push(Change::Held(held.record.clone()));
+                }
+                // It was gone, came back and was taken since.
+                Some(_) => {}
+                None => taken.push(Change::Gone(record)),
+            }
+        }
+        if self.unsaved.is_empty() {
+            self.unsaved.shrink_to(KEPT_CAPACITY);
+        }
+    }
+
+    fn find(&mut self, hasher: &RandomState, client: &[u8]) -> Option<&mut Held> {
+        self.table.find_mut(hasher.hash_one(client), |held| held.record.client() == client)
     }
 
     pub(super) fn digests(&self) -> [Digest; BUCKETS] {
@@ -100,19 +170,23 @@ impl Shard {
         }
         let end = (slot.at + slots).min(self.table.num_buckets());
         let here = (slot.at..end).filter_map(|at| self.table.get_bucket(at));
-        page.extend(here.filter(|record| wanted(record)).cloned());
+        page.extend(here.map(|held| &held.record).filter(|record| wanted(record)).cloned());
         slot.at = end;
         end < self.table.num_buckets()
     }
 
     /// Takes away what is of before `horizon`, and from now on takes in nothing that is.
-    pub(super) fn expire(&mut self, horizon: Nanos) -> Vec<Record> {
+    /// `is_unsaved` notes what is taken away for the disk.
+    pub(super) fn expire(&mut self, horizon: Nanos, is_unsaved: bool) -> Vec<Record> {
         self.horizon = horizon;
-        let expired: Vec<_> = self.table.extract_if(|record| record.time() < horizon).collect();
-        for record in &expired {
-            let bucket = Place::of(record.client()).bucket;
-            self.digests[bucket] = self.digests[bucket].minus(Digest::of(record));
+        let expired: Vec<_> = self.table.extract_if(|held| held.record.time() < horizon).collect();
+        for held in &expired {
+            let bucket = Place::of(held.record.client()).bucket;
+            self.digests[bucket] = self.digests[bucket].minus(Digest::of(&held.record));
+            if is_unsaved && !held.is_unsaved {
+                self.unsaved.push(held.record.clone());
+            }
         }
-        expired
+        expired.into_iter().map(|held| held.record).collect()
     }
 }

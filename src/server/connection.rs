@@ -2,13 +2,13 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use super::exceeded::Limit;
 use super::open::Open;
 use super::session::{Next, Session};
 use super::shared::{CLIENT_ENDED, IDLE, LINE_TOO_SLOW, LINGER, LINGER_BYTES, Shared};
 use super::turn::Turn;
-use crate::config::Limits;
 use crate::places::Lookup;
 use crate::places::lookups::Answer;
 
@@ -36,6 +36,8 @@ pub struct Connection {
     has_ended: bool,
     /// Since when it waits for what it waits for now.
     since: Instant,
+    /// A look-up that is asked for once the client has taken the replies before it.
+    lookup: Option<Lookup>,
     /// Which readiness its lot waits for.
     pub awaits: Awaits,
     _open: Open,
@@ -107,6 +109,7 @@ impl Connection {
             is_full: false,
             has_ended: false,
             since: Instant::now(),
+            lookup: None,
             awaits: Awaits::Readable,
             _open: open,
         })
@@ -153,6 +156,9 @@ impl Connection {
         if !self.flush()? {
             return Ok(Step::Wait(Awaits::Writable));
         }
+        if let Some(lookup) = self.lookup.take() {
+            return Ok(Step::AskPlaces(lookup));
+        }
         if self.phase == Phase::Ending {
             return self.end();
         }
@@ -180,6 +186,8 @@ impl Connection {
     fn follow(&mut self, next: Next) -> io::Result<Step> {
         self.is_full = next == Next::TurnFull;
         match next {
+            // Else who takes no replies would have neither a deadline nor a bound meanwhile.
+            Next::AskPlaces(lookup) if !self.output.is_empty() => self.lookup = Some(lookup),
             Next::AskPlaces(lookup) => return Ok(Step::AskPlaces(lookup)),
             Next::Close(reason) => {
                 self.phase = Phase::Ending;
@@ -231,14 +239,14 @@ impl Connection {
             return Ok(true);
         }
         let written = write_some(&self.stream, &self.output)?;
-        if written > 0 {
-            self.since = Instant::now();
-        }
         self.output.drain(..written);
-        if self.output.is_empty() {
-            self.output = Vec::new();
+        if !self.output.is_empty() {
+            // Taking some of it wins no time, or a byte now and then would hold the rest for ever.
+            return Ok(false);
         }
-        Ok(self.output.is_empty())
+        self.output = Vec::new();
+        self.since = Instant::now();
+        Ok(true)
     }
 
     /// All is written: says so, and lets the client close first, unless it has ended already.
@@ -269,26 +277,33 @@ impl Connection {
     }
 
     /// Looks at the clock, about once a second: a step if the connection waited too long.
-    pub fn check_time(&mut self, now: Instant, limits: &Limits, idle: Duration) -> Option<Step> {
+    pub fn check_time(&mut self, now: Instant, shared: &Shared) -> Option<Step> {
         let waited = now.saturating_duration_since(self.since);
         if let Phase::Lingering { .. } = self.phase {
             return (waited > LINGER).then_some(Step::Gone(self.reason));
         }
-        if !self.output.is_empty() {
-            return (waited > limits.write_timeout).then_some(Step::Gone(TOOK_NO_REPLIES));
-        }
-        let (limit, reason) = match self.input.is_empty() {
+        let (longest, limit, reason) = match self.input.is_empty() {
+            _ if !self.output.is_empty() => {
+                (shared.limits.write_timeout, Limit::Untaken, TOOK_NO_REPLIES)
+            }
             _ if self.is_full => return None,
-            false => (limits.line_timeout, LINE_TOO_SLOW),
+            false => (shared.limits.line_timeout, Limit::LineTime, LINE_TOO_SLOW),
             true if self.session.is_neighbor() => return None,
-            true => (idle, IDLE),
+            true => (shared.pool.idle_timeout, Limit::Idle, IDLE),
         };
-        (waited > limit).then(|| self.stop(reason))
+        if waited <= longest {
+            return None;
+        }
+        shared.exceeded(limit, self.peer());
+        if limit == Limit::Untaken {
+            return Some(Step::Gone(reason));
+        }
+        Some(self.stop(reason))
     }
 
     /// Ends the conversation as soon as what was read is answered and written.
     pub fn stop(&mut self, reason: &'static str) -> Step {
-        if self.is_full {
+        if self.is_full || self.lookup.is_some() {
             return Step::Wait(self.awaits);
         }
         if self.phase == Phase::Serving {

@@ -1,4 +1,5 @@
-//! The listener of clients: accepts for ever, and refuses what is over `max_connections`.
+//! The listener of clients: accepts for ever, and refuses what is over `max_connections` and
+//! `max_connections_per_address`.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -8,8 +9,11 @@ use std::time::{Duration, Instant};
 
 use ::log::Level;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
+use socket2::SockRef;
 
+use super::addresses::{ClientAddress, Present};
 use super::connection::Connection;
+use super::exceeded::Limit;
 use super::lot::Arrival;
 use super::open::Open;
 use super::pool::Pool;
@@ -21,70 +25,82 @@ use crate::protocol::reply::TOO_MANY_CONNECTIONS;
 /// Refused connections that are seen off at a time; more are closed without a word.
 const REFUSED_AT_ONCE: usize = 256;
 
+/// Bytes of replies that the kernel takes for a client beyond what the client has room for.
+const UNSENT_BYTES: u32 = 128 * 1024;
+
 /// Bytes of a refused connection that are discarded at a time; 20 times a second, so that
 /// [`LINGER_BYTES`] go within [`LINGER`].
 const DISCARDED_AT_ONCE: usize = 64 * 1024;
 
 /// Accepts until the server stops.
 pub fn run(shared: &Arc<Shared>, listener: &TcpListener, pool: &Pool, refused: &Sender<TcpStream>) {
-    let mut refusals = Refusals { count: 0, said: None };
     listening::accept_all(
         listener,
         &shared.log,
         || shared.is_stopping(),
-        |stream, peer| {
-            if shared.connections.load(Ordering::SeqCst) >= shared.pool.max_connections {
-                refusals.note(shared, peer);
+        |stream, peer| match room_for(shared, peer) {
+            Ok(present) => {
+                if let Err(error) = admit(shared, pool, stream, peer, present) {
+                    let message = format_args!("connection {peer} lost: {error}");
+                    shared.log.event(Level::Warn, message);
+                }
+            }
+            Err(limit) => {
+                shared.exceeded(limit, peer);
                 if let Err(TrySendError::Full(stream)) = refused.try_send(stream) {
                     drop(stream);
                 }
-            } else if let Err(error) = admit(shared, pool, stream, peer) {
-                shared.log.event(Level::Warn, format_args!("connection {peer} lost: {error}"));
             }
         },
     );
 }
 
-fn admit(shared: &Arc<Shared>, pool: &Pool, stream: TcpStream, peer: SocketAddr) -> io::Result<()> {
+/// The place of a connection in the count of its address, if that counts; or the limit that it is
+/// over. Only the listener adds to these counts.
+fn room_for(shared: &Shared, peer: SocketAddr) -> Result<Option<Present>, Limit> {
+    if shared.connections.load(Ordering::SeqCst) >= shared.pool.max_connections {
+        return Err(Limit::Connections);
+    }
+    let Some(address) = ClientAddress::of(peer.ip()) else { return Ok(None) };
+    let present = shared.addresses.enter(address, shared.pool.max_connections_per_address);
+    present.map(Some).ok_or(Limit::ConnectionsPerAddress)
+}
+
+/// Else the kernel takes megabytes for each client that does not read, in memory that all connections
+/// share. What is under way to a client that reads is not bounded by this.
+fn bound_unsent(stream: &TcpStream) -> io::Result<()> {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    SockRef::from(stream).set_tcp_notsent_lowat(UNSENT_BYTES)?;
+    Ok(())
+}
+
+fn admit(
+    shared: &Arc<Shared>,
+    pool: &Pool,
+    stream: TcpStream,
+    peer: SocketAddr,
+    present: Option<Present>,
+) -> io::Result<()> {
     stream.set_nodelay(true)?;
+    bound_unsent(&stream)?;
+    shared.counters.connections.add(1);
     shared.log.event(Level::Info, format_args!("connection {peer} opened"));
     let session = Session::new(peer);
     match pool {
         Pool::Lots { lots, .. } => {
             let (_, door) = lots.emptiest();
-            let open = Open::count([Arc::clone(&shared.connections), Arc::clone(&door.open)]);
+            let open =
+                Open::count([Arc::clone(&shared.connections), Arc::clone(&door.open)], present);
             let connection = Connection::new(stream, session, open)?;
             door.send(Arrival::New(Box::new(connection)));
         }
         Pool::Pinned { threads, pinned } => {
-            let open = Open::count([Arc::clone(&shared.connections)]);
+            let open = Open::count([Arc::clone(&shared.connections)], present);
             let (shared, pinned) = (Arc::clone(shared), Arc::clone(pinned));
             threads.execute(move || pinned.serve(&shared, stream, session, open));
         }
     }
     Ok(())
-}
-
-/// Counts refusals, and says so in the log once in ten seconds.
-struct Refusals {
-    count: u64,
-    said: Option<Instant>,
-}
-
-impl Refusals {
-    fn note(&mut self, shared: &Shared, peer: SocketAddr) {
-        self.count += 1;
-        if self.said.is_none_or(|when| when.elapsed() > Duration::from_secs(10)) {
-            self.said = Some(Instant::now());
-            shared.log.event(
-                Level::Warn,
-                format_args!(
-                    "connection {peer} refused: {} are open, as many as [pool] max_connections allows; {} refused since the start",
-                    shared.pool.max_connections, self.count
-                ),
-            );
-        }
-    }
 }
 
 /// A channel for connections to be refused.

@@ -13,6 +13,7 @@ use crossbeam_channel::{Receiver, Sender};
 use polling::Poller;
 
 use super::connection::{Connection, Desk, Step};
+use super::exceeded::Limit;
 use super::readiness::Waiting;
 use super::shared::{SERVER_STOPS, Shared};
 use super::ticket::Ticket;
@@ -188,6 +189,7 @@ impl Lot {
         let connection = self.waiting.get_mut(key)?;
         let desk = &mut self.desk;
         let step = catch_unwind(AssertUnwindSafe(|| act(connection, desk))).unwrap_or_else(|_| {
+            shared.counters.panics.add(1);
             *desk = Desk::new(shared.limits.max_line);
             Step::Gone("lost to a defect of this server, which the standard error tells more of")
         });
@@ -221,6 +223,7 @@ impl Lot {
             Asked::Call(call) => Some(call),
             Asked::Waiting => None,
             Asked::Answered(Ticket::Lot { connection, .. }, answer) => {
+                shared.exceeded(Limit::PlacesQueue, connection.peer());
                 self.take_in(shared, Arrival::Answered(connection, answer))
             }
             Asked::Answered(Ticket::Pinned(_), _) => unreachable!("the ticket just made"),
@@ -239,10 +242,9 @@ impl Lot {
             return;
         }
         self.swept = now;
-        let idle = shared.pool.idle_timeout;
         for key in self.waiting.keys() {
             let connection = self.waiting.get_mut(key).expect("its key was just there");
-            if let Some(step) = connection.check_time(now, &shared.limits, idle) {
+            if let Some(step) = connection.check_time(now, shared) {
                 // Ending asks no provider.
                 let _ = self.follow(shared, key, step);
             }
@@ -307,7 +309,7 @@ mod tests {
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         let (stream, peer) = listener.accept().unwrap();
-        let open = Open::count([Arc::clone(count)]);
+        let open = Open::count([Arc::clone(count)], None);
         (Box::new(Connection::new(stream, Session::new(peer), open).unwrap()), client)
     }
 

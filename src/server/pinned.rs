@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use super::connection::{describe, would_block};
+use super::exceeded::Limit;
 use super::lot::log_closed;
 use super::open::Open;
 use super::session::{Next, Session};
@@ -55,7 +56,10 @@ impl Pinned {
         let reason = match ended {
             Ok(Ok(reason)) => reason,
             Ok(Err(error)) => describe(&error),
-            Err(_) => "lost to a defect of this server, which the standard error tells more of",
+            Err(_) => {
+                shared.counters.panics.add(1);
+                "lost to a defect of this server, which the standard error tells more of"
+            }
         };
         self.streams.lock().remove(&number);
         log_closed(shared, &peer, reason);
@@ -136,21 +140,47 @@ impl<'a> Conversation<'a> {
 
     fn write_replies(&mut self) -> io::Result<()> {
         self.turn.hand_over(self.shared);
+        let written = self.write_by(Instant::now() + self.shared.limits.write_timeout);
+        if let Err(error) = &written
+            && would_block(error)
+        {
+            self.shared.exceeded(Limit::Untaken, &self.session.peer);
+        }
+        written
+    }
+
+    /// Writes all replies. The deadline is for the whole: taking some of it wins no time, or a byte
+    /// now and then would hold the rest, and this thread, for ever.
+    fn write_by(&self, deadline: Instant) -> io::Result<()> {
         let mut stream = self.stream;
-        stream.write_all(&self.turn.replies)
+        let mut rest = &self.turn.replies[..];
+        while !rest.is_empty() {
+            match stream.write(rest) {
+                Ok(length) if length == rest.len() => return Ok(()),
+                // The time of this write was up, or nearly so.
+                Ok(length) => rest = &rest[length..],
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+            if Instant::now() >= deadline {
+                return Err(ErrorKind::WouldBlock.into());
+            }
+        }
+        Ok(())
     }
 
     /// Waits for input; a reason to close if the client has waited too long with it, or the server
     /// stops.
     fn read(&mut self) -> io::Result<Result<(), &'static str>> {
         let mut now = Instant::now();
-        let (deadline, reason) = if self.filled > 0 {
-            let limit = self.shared.limits.line_timeout;
-            (Some(*self.line_deadline.get_or_insert(now + limit)), LINE_TOO_SLOW)
+        let (deadline, limit, reason) = if self.filled > 0 {
+            let deadline = now + self.shared.limits.line_timeout;
+            let deadline = *self.line_deadline.get_or_insert(deadline);
+            (Some(deadline), Limit::LineTime, LINE_TOO_SLOW)
         } else if self.session.is_neighbor() {
-            (None, IDLE)
+            (None, Limit::Idle, IDLE)
         } else {
-            (Some(now + self.shared.pool.idle_timeout), IDLE)
+            (Some(now + self.shared.pool.idle_timeout), Limit::Idle, IDLE)
         };
         loop {
             let left = deadline.map_or(LOOK_EVERY, |at| at.saturating_duration_since(now));
@@ -158,6 +188,7 @@ impl<'a> Conversation<'a> {
                 return Ok(Err(SERVER_STOPS));
             }
             if left.is_zero() {
+                self.shared.exceeded(limit, &self.session.peer);
                 return Ok(Err(reason));
             }
             self.set_read_timeout(left.min(LOOK_EVERY))?;
@@ -187,7 +218,10 @@ impl<'a> Conversation<'a> {
     fn ask_places(&self, lookup: Lookup) -> io::Result<Answer> {
         let (sender, turned) = crossbeam_channel::bounded(2);
         match self.shared.lookups.ask(lookup, Ticket::Pinned(sender)) {
-            Asked::Answered(_, answer) => return Ok(answer),
+            Asked::Answered(_, answer) => {
+                self.shared.exceeded(Limit::PlacesQueue, &self.session.peer);
+                return Ok(answer);
+            }
             Asked::Waiting => {}
             Asked::Call(call) => run_call(call),
         }

@@ -64,14 +64,19 @@ impl Pool {
         }
     }
 
+    /// Frees the workers of all lots to look at what they hold.
+    pub fn wake_lots(&self) {
+        if let Self::Lots { lots, .. } = self {
+            lots.doors.iter().for_each(super::lot::Door::wake);
+        }
+    }
+
     /// Ends the conversations, and blocks until all have ended. After `within` those that are left
     /// are cut; a call of the provider that has not come back soon after that is left.
     pub fn stop(&self, within: Duration) {
         let deadline = Instant::now() + within;
         // The threads of pinned connections look by themselves.
-        if let Self::Lots { lots, .. } = self {
-            lots.doors.iter().for_each(super::lot::Door::wake);
-        }
+        self.wake_lots();
         if self.ends_by(deadline) {
             return;
         }

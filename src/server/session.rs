@@ -2,10 +2,13 @@
 
 use std::net::SocketAddr;
 
+use super::addresses::ClientAddress;
+use super::exceeded::Limit;
 use super::shared::Shared;
 use super::turn::Turn;
 use crate::flood::NeighborId;
-use crate::places::Lookup;
+use crate::places::lookups::Answer;
+use crate::places::{Failure, Lookup, Status, answer};
 use crate::protocol::reply::{Fields, write_at, write_invalid, write_places};
 use crate::protocol::{Command, Frame, Iamat, Update, Whatsat, location};
 use crate::records::{Merged, Record};
@@ -14,16 +17,16 @@ use crate::records::{Merged, Record};
 const USED_UP: &str = "commands_per_connection replies";
 /// Commands in one turn, at most, so that no client keeps its lot from others.
 const COMMANDS_A_TURN: usize = 1000;
-/// Bytes of replies in one turn, at most; the last reply may go over it.
-const REPLY_BYTES_A_TURN: usize = 256 * 1024;
 
 /// The state of one client's conversation, apart from its bytes.
 #[derive(Debug)]
 pub struct Session {
     /// `ADDRESS:PORT` of the client, as it stands in the log.
     pub peer: Box<str>,
-    /// True if the client may send UPDATE.
+    /// True if the client may send UPDATE, where links have no key.
     is_trusted: bool,
+    /// What limits per address count it as.
+    address: Option<ClientAddress>,
     /// True once it sent an UPDATE: a neighbor, which no idle limit closes.
     is_neighbor: bool,
     replies: u64,
@@ -57,6 +60,7 @@ impl Session {
         Self {
             peer: peer.to_string().into(),
             is_trusted: peer.ip().to_canonical().is_loopback(),
+            address: ClientAddress::of(peer.ip()),
             is_neighbor: false,
             replies: 0,
             pending: None,
@@ -80,7 +84,7 @@ impl Session {
         let limits = &shared.limits;
         let mut taken = 0;
         for _ in 0..COMMANDS_A_TURN {
-            if turn.replies.len() >= REPLY_BYTES_A_TURN {
+            if turn.replies.len() >= limits.max_untaken {
                 return (taken, Next::TurnFull);
             }
             let line = match Frame::first(&input[taken..], limits.max_line) {
@@ -89,6 +93,8 @@ impl Session {
                     line
                 }
                 Frame::TooLong(start) => {
+                    shared.exceeded(Limit::LineLength, &self.peer);
+                    turn.tally.invalid += 1;
                     self.reply(shared, start, turn, |replies| write_invalid(start, replies));
                     return (input.len(), Next::Close("a line over max_line"));
                 }
@@ -131,7 +137,8 @@ impl Session {
                 Some(record) => self.whatsat(shared, line, &whatsat, &record, turn),
                 None => self.invalid(shared, line, turn),
             },
-            Some(Command::Update(update)) if self.is_trusted => {
+            // With a key, what servers say comes on links, which prove that they have it.
+            Some(Command::Update(update)) if self.is_trusted && shared.flood.keys.is_none() => {
                 self.update(shared, line, &update, turn);
                 None
             }
@@ -140,6 +147,7 @@ impl Session {
     }
 
     fn invalid(&mut self, shared: &Shared, line: &[u8], turn: &mut Turn) -> Option<Lookup> {
+        turn.tally.invalid += 1;
         self.reply(shared, line, turn, |replies| write_invalid(line, replies));
         None
     }
@@ -159,11 +167,15 @@ impl Session {
                 record
             }
             Merged::Held(held) => held,
-            Merged::Expired | Merged::Full => {
+            merged @ (Merged::Expired | Merged::Full) => {
+                if merged == Merged::Full {
+                    shared.exceeded(Limit::Records, &self.peer);
+                }
                 self.invalid(shared, line, turn);
                 return;
             }
         };
+        turn.tally.iamat += 1;
         self.reply(shared, line, turn, |replies| write_at(&held.fields(), replies));
     }
 
@@ -180,7 +192,14 @@ impl Session {
         let lookup = Lookup { center, radius: whatsat.radius, bound: whatsat.bound };
         let mut at = Vec::new();
         write_at(&fields, &mut at);
-        match shared.lookups.compute(&lookup) {
+        // Those that are computed cost nothing. One that shares the call of another counts all the
+        // same: who asks cannot tell.
+        let places = shared.lookups.compute(&lookup).or_else(|| {
+            let limit = shared.rates.take(self.address).err()?;
+            shared.exceeded(limit, &self.peer);
+            Some(too_often(limit))
+        });
+        match places {
             Some(places) => {
                 self.reply_places(shared, line, &at, &places, turn);
                 None
@@ -193,6 +212,7 @@ impl Session {
     }
 
     fn update(&mut self, shared: &Shared, line: &[u8], update: &Update<'_>, turn: &mut Turn) {
+        turn.tally.update += 1;
         self.is_neighbor = true;
         let from: Option<NeighborId> = shared.flood.neighbor(update.sender);
         turn.log_update(shared, &self.peer, line);
@@ -210,6 +230,7 @@ impl Session {
         places: &[u8],
         turn: &mut Turn,
     ) {
+        turn.tally.whatsat += 1;
         self.reply(shared, line, turn, |replies| {
             replies.extend_from_slice(at);
             write_places(places, replies);
@@ -229,4 +250,13 @@ impl Session {
         write(&mut turn.replies);
         turn.log_exchange(shared, &self.peer, line, start);
     }
+}
+
+/// Places for a WHATSAT over a rate.
+fn too_often(limit: Limit) -> Answer {
+    let message = match limit {
+        Limit::WhatsatPerAddress => "too many WHATSAT a second from this address; ask again later",
+        _ => "too many WHATSAT a second; ask again later",
+    };
+    answer::failure(&Failure { status: Status::OverQueryLimit, message: message.into() }).into()
 }

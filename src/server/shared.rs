@@ -4,6 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::addresses::Addresses;
+use super::exceeded::Exceeded;
+use super::rates::WhatsatRates;
 use super::ticket::Ticket;
 use crate::config;
 use crate::counters::Counters;
@@ -12,6 +15,7 @@ use crate::log::Log;
 use crate::places::lookups::Lookups;
 use crate::protocol::{Nanos, ServerName};
 use crate::records::Records;
+use crate::store::Store;
 
 /// What all threads of one server share.
 pub struct Shared {
@@ -23,20 +27,30 @@ pub struct Shared {
     pub flood: Arc<Flood>,
     /// Where accepted updates go.
     pub flooder: FloodSender,
+    /// What is kept on disk, with `[data] dir`.
+    pub store: Option<Arc<Store>>,
     /// Look-ups of places under way.
     pub lookups: Arc<Lookups<Ticket>>,
+    /// How often those may be asked for that cost.
+    pub rates: WhatsatRates,
     /// What a client may do.
     pub limits: config::Limits,
     /// Threads and connections.
     pub pool: config::Pool,
+    /// Whom places are asked of, and how often.
+    pub places: config::Places,
     /// The log.
     pub log: Log,
     /// What was done and refused.
     pub counters: Arc<Counters>,
+    /// What the log said of limits.
+    pub exceeded: Exceeded,
     /// Connections of clients that are open; those refused are not among them.
     pub connections: Arc<AtomicUsize>,
+    /// The same by address.
+    pub addresses: Arc<Addresses>,
     /// Set once, at a stop.
-    pub is_stopping: AtomicBool,
+    pub is_stopping: Arc<AtomicBool>,
 }
 
 /// What the system's clock showed at the start of a turn.
@@ -67,6 +81,11 @@ impl Shared {
     pub fn is_too_far_ahead(&self, time: Nanos, now: Clock) -> bool {
         let ahead = i128::from(time.0) - i128::from(now.nanos.0);
         ahead > 0 && ahead.unsigned_abs() > self.limits.max_ahead.as_nanos()
+    }
+
+    /// The store, if replies wait for their commit.
+    pub fn awaited_store(&self) -> Option<&Store> {
+        self.store.as_deref().filter(|store| store.is_awaited())
     }
 
     /// True once the server stops.

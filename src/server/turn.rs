@@ -3,6 +3,7 @@
 use ::log::Level;
 
 use super::shared::{Clock, Shared};
+use crate::counters::Counters;
 use crate::flood::{Accepted, Batch, NeighborId};
 use crate::log::{self, Stamp, escape_into};
 use crate::records::Record;
@@ -15,6 +16,8 @@ pub struct Turn {
     pub now: Clock,
     /// Replies, in order.
     pub replies: Vec<u8>,
+    /// Commands, by what became of them.
+    pub tally: Tally,
     /// Records to flood.
     accepted: Batch,
     lines: Vec<u8>,
@@ -22,6 +25,35 @@ pub struct Turn {
     log_clock: log::Clock,
     /// The text of `now`, once a line needs it.
     stamp: Option<Stamp>,
+}
+
+/// Commands of one turn: they are counted in the turn and added to the counters of the server at its
+/// end, as atomics that all workers share cost more than the rest of a command's counting.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tally {
+    /// IAMAT that were answered with AT.
+    pub iamat: u64,
+    /// WHATSAT that were answered with AT.
+    pub whatsat: u64,
+    /// UPDATE.
+    pub update: u64,
+    /// Lines that were answered with `? `.
+    pub invalid: u64,
+}
+
+impl Tally {
+    fn add_to(self, counters: &Counters) {
+        let Self { iamat, whatsat, update, invalid } = self;
+        let counts = [
+            (&counters.iamat, iamat),
+            (&counters.whatsat, whatsat),
+            (&counters.update, update),
+            (&counters.invalid, invalid),
+        ];
+        for (count, more) in counts.into_iter().filter(|(_, more)| *more > 0) {
+            count.add(more);
+        }
+    }
 }
 
 /// A buffer that grew beyond this (bytes) is given back after the turn.
@@ -32,6 +64,7 @@ impl Default for Turn {
         Self {
             now: Clock::now(),
             replies: Vec::new(),
+            tally: Tally::default(),
             accepted: Batch::new(),
             lines: Vec::new(),
             line_count: 0,
@@ -62,6 +95,7 @@ impl Turn {
     /// since an AT reply says that its record is on its way. Blocks only while the flooder, which
     /// never waits for a connection, is behind.
     pub fn hand_over(&mut self, shared: &Shared) {
+        std::mem::take(&mut self.tally).add_to(&shared.counters);
         if !self.accepted.is_empty() {
             // An error means that the flooder has ended, with the server.
             let _ = shared.flooder.send(std::mem::take(&mut self.accepted));

@@ -49,6 +49,11 @@ impl Lots {
         self.doors.iter().enumerate().min_by_key(by_open).expect("there is a lot for each core")
     }
 
+    /// How many lots wait for a worker.
+    pub fn waiting(&self) -> usize {
+        self.free.1.len()
+    }
+
     /// The job of one worker: takes a lot, serves it until a provider has to be called, gives it
     /// away and calls, then takes a free one. Ends when all lots have stopped.
     pub fn work(&self, shared: &Shared) {

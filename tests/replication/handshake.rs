@@ -105,7 +105,7 @@ fn a_first_line_without_end_is_refused() {
 
 #[test]
 fn a_version_that_is_not_spoken_is_refused() {
-    check_refused("HELLO B 99 5\n", "? it speaks version 99 of links, and we 1 to 1", "version 99");
+    check_refused("HELLO B 99 5\n", "? it speaks version 99 of links, and we 1 to 2", "version 99");
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn a_server_that_reaches_itself_is_told_so() {
     let listener = TcpListener::bind(herd["B"].links).unwrap();
     let mut its_own = Line::accept(&listener);
     let hello = its_own.hear();
-    assert!(hello.starts_with("HELLO A 1 "), "{hello}");
+    assert!(hello.starts_with("HELLO A 2 "), "{hello}");
     let mut line = Line::dial(herd["A"].links);
     line.say(&hello);
     let answer = line.hear();
@@ -134,12 +134,12 @@ fn another_server_where_the_neighbor_is_dialed_is_named() {
     let listener = TcpListener::bind(herd["B"].links).unwrap();
     for (answer, logged) in [
         ("HELLO C 1 5\n", "C answers there: correct the address of B in the conf; redialing"),
-        ("HELLO B 2 5\n", "it speaks version 2 of links"),
+        ("HELLO B 3 5\n", "it speaks version 3 of links"),
         ("220 mail\r\n", "its first line is not `HELLO"),
         ("", "it closed before its HELLO"),
     ] {
         let mut line = Line::accept(&listener);
-        assert!(line.hear().starts_with("HELLO A 1 "));
+        assert!(line.hear().starts_with("HELLO A 2 "));
         line.say(answer);
         drop(line);
         herd["A"].logs(1, &["link B: ", logged]);
@@ -152,7 +152,7 @@ fn a_link_is_up_when_both_directions_are_and_of_one_run_of_the_neighbor() {
     let at = herd["A"].report("kiwi", "+1-2", "3");
     let listener = TcpListener::bind(herd["B"].links).unwrap();
     let mut dialed = Line::accept(&listener);
-    assert!(dialed.hear().starts_with("HELLO A 1 "));
+    assert!(dialed.hear().starts_with("HELLO A 2 "));
     dialed.say("HELLO B 1 7\n");
     // Only heartbeats until B dials too.
     assert_eq!((dialed.hear(), dialed.hear()), ("BEAT\n".into(), "BEAT\n".into()));
@@ -161,7 +161,7 @@ fn a_link_is_up_when_both_directions_are_and_of_one_run_of_the_neighbor() {
     herd["A"].logs(1, &["link B: ", "it was started anew since we dialed it; redialing"]);
 
     let mut dialed = Line::accept(&listener);
-    assert!(dialed.hear().starts_with("HELLO A 1 "));
+    assert!(dialed.hear().starts_with("HELLO A 2 "));
     dialed.say("HELLO B 1 8\n");
     let heard = dialed.hear_update();
     let skew = String::from_utf8(at).unwrap().split(' ').nth(2).unwrap().to_owned();

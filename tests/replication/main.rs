@@ -7,17 +7,29 @@
 
 #[path = "../support/neighbor.rs"]
 mod neighbor;
+#[path = "../support/noise.rs"]
+mod noise;
+#[path = "../support/outside.rs"]
+mod outside;
+#[path = "../support/places_service.rs"]
+mod places_service;
 #[path = "../support/ports.rs"]
 mod ports;
 #[path = "../support/process.rs"]
 mod process;
+#[path = "../support/recorder.rs"]
+mod recorder;
 #[path = "../support/servers.rs"]
 mod servers;
+#[path = "../support/talk.rs"]
+mod talk;
 
 mod faults;
 mod handshake;
+mod keys;
 mod load;
 mod one_shot;
+mod overload;
 mod plain;
 mod shapes;
 mod under_load;

@@ -2,6 +2,8 @@
 
 use crate::servers::Plan;
 
+pub(crate) const PAIR: &[(&str, &str)] = &[("A", "B")];
+
 pub(crate) const LINE: &[(&str, &str)] = &[("A", "B"), ("B", "C"), ("C", "D"), ("D", "E")];
 
 /// The seed herd.

@@ -1,6 +1,6 @@
 //! Each limit exceeded, while others are served.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -41,14 +41,15 @@ fn over_max_connections_a_client_is_told_so_whatever_it_has_sent() {
             assert_eq!(talk.rest(), REFUSED, "{mode:?}");
         }
         first.report("a");
+        assert_eq!(server.counters().connections.get(), 2);
+        assert_eq!(server.counters().refused_connections.get(), 5);
         // Those refused hold no place, though they have not closed yet.
         drop(second);
         let third = admitted(server.address);
         drop((first, third));
         let log = server.stop();
-        let said = "refused: 2 are open, as many as [pool] max_connections allows; 1 refused";
-        assert_eq!(log.matches(said).count(), 1, "{log}");
-        assert_eq!(log.matches(" refused: ").count(), 1, "said once in ten seconds: {log}");
+        assert!(log.contains(" WARN  limit reached: [pool] max_connections = 2: "), "{log}");
+        assert_eq!(log.matches("; 1 since the start; raise it ").count(), 1, "{log}");
     });
 }
 
@@ -89,11 +90,10 @@ fn a_connection_without_a_command_is_closed_after_the_idle_timeout_and_no_other(
         }
         active.report("a");
         assert!(idle.join().unwrap() >= Duration::from_secs(3), "{mode:?}");
-        assert_eq!(
-            server.stop().matches(" closed: idle for idle_timeout\n").count(),
-            1,
-            "{mode:?}"
-        );
+        assert_eq!(server.counters().closed_idle.get(), 1, "{mode:?}");
+        let log = server.stop();
+        assert_eq!(log.matches(" closed: idle for idle_timeout\n").count(), 1, "{mode:?}");
+        assert_eq!(log.matches(" limit reached: [pool] idle_timeout = 3s: ").count(), 1, "{log}");
     });
 }
 
@@ -111,7 +111,10 @@ fn a_line_that_comes_byte_by_byte_is_not_waited_for_beyond_the_line_timeout() {
             other.report("b");
             thread::sleep(Duration::from_millis(20));
         }
-        assert!(server.stop().contains(" closed: a line that was not whole within line_timeout\n"));
+        assert_eq!(server.counters().closed_slow_line.get(), 1, "{mode:?}");
+        let log = server.stop();
+        assert!(log.contains(" closed: a line that was not whole within line_timeout\n"), "{log}");
+        assert!(log.contains(" limit reached: [limits] line_timeout = 500ms: "), "{log}");
     });
 }
 
@@ -170,6 +173,55 @@ fn a_client_that_takes_no_replies_costs_bounded_memory_and_is_closed() {
         eventually("all are said to be closed", || {
             server.log().matches(": took no replies").count() == SILENT
         });
+        let log = server.log();
+        assert!(log.contains(" limit reached: [limits] write_timeout = 1s: "), "{log}");
+    });
+}
+
+#[test]
+fn a_client_that_takes_its_replies_bit_by_bit_holds_them_no_longer_than_one_that_takes_none() {
+    in_each_mode(|mode| {
+        // As much as a turn can bring; all of it would take this client a minute.
+        let limits = "[limits]\nwrite_timeout = \"2s\"\nmax_untaken = \"16MiB\"\n";
+        let server = Embedded::start_logging(&(mode.pool("") + limits), "traffic = false");
+        let mut drip = Talk::with_little_room(server.address);
+        drip.report("a");
+        drip.send("WHATSAT a 50 20\n".repeat(3000));
+        let begin = Instant::now();
+        let mut taken = 0;
+        while server.counters().closed_untaken.get() == 0 {
+            assert!(begin.elapsed() < LIMIT, "{mode:?}: still served after {taken} bytes");
+            taken += drip.stream.read(&mut [0; 8 * 1024]).unwrap();
+            thread::sleep(Duration::from_millis(40));
+        }
+        assert!(taken > 32 * 1024, "{mode:?}: {taken}");
+    });
+}
+
+#[test]
+fn no_more_is_handled_for_a_client_than_it_may_leave_untaken() {
+    in_each_mode(|mode| {
+        let handled = |untaken: &str| {
+            let limits = format!("[limits]\nmax_untaken = \"{untaken}\"\n");
+            let server = Embedded::start_logging(&(mode.pool("") + &limits), "traffic = false");
+            let mut talk = Talk::with_little_room(server.address);
+            talk.report("a");
+            talk.send("WHATSAT a 50 20\n".repeat(3000));
+            let mut count = 0;
+            // It is over once a second goes by without more.
+            let mut since = Instant::now();
+            while since.elapsed() < Duration::from_secs(1) {
+                let now = server.counters().whatsat.get();
+                if now != count {
+                    (count, since) = (now, Instant::now());
+                }
+                thread::sleep(Duration::from_millis(5));
+            }
+            count
+        };
+        let (few, many) = (handled("4KiB"), handled("16MiB"));
+        // Those are some that the kernel takes, of 4 KiB each, and these a whole turn.
+        assert!(few < 200 && many >= 1000, "{mode:?}: {few} and {many}");
     });
 }
 
@@ -194,6 +246,8 @@ fn a_line_over_max_line_and_all_that_follows_it_is_no_load_on_others() {
         }
         let reply = rude.join().unwrap();
         assert_eq!(reply.len(), 2 + 8192 + 1, "{mode:?}");
+        assert_eq!(server.counters().closed_long_line.get(), 1, "{mode:?}");
+        assert!(server.stop().contains(" limit reached: [limits] max_line = 8192 B: "), "{mode:?}");
     });
 }
 

@@ -5,6 +5,8 @@
 
 #[path = "../support/embedded.rs"]
 mod embedded;
+#[path = "../support/outside.rs"]
+mod outside;
 #[path = "../support/places_service.rs"]
 mod places_service;
 #[path = "../support/served.rs"]
@@ -12,11 +14,15 @@ mod served;
 #[path = "../support/talk.rs"]
 mod talk;
 
+mod addresses;
+mod counts;
 mod files;
 mod idle;
 mod limits;
 mod log;
 mod pinned;
 mod places;
+mod rates;
+mod records;
 mod rude;
 mod stop;

@@ -25,7 +25,7 @@ fn slow_service() -> (PlacesService, Keeper) {
 fn places(service: &PlacesService, workers: usize, queue: usize) -> String {
     format!(
         "[places]\nprovider = \"overpass\"\nbase_url = \"{}\"\ntimeout = \"60s\"\n\
-         workers = {workers}\nqueue = {queue}\n",
+         workers = {workers}\nqueue = {queue}\nwhatsat_per_second = 1000000\n",
         service.url()
     )
 }

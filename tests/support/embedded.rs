@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use herd::config::Config;
+use herd::counters::Counters;
 use herd::protocol::ServerName;
 use herd::server::{Server, ServerHandle};
 use tempfile::TempDir;
@@ -17,6 +18,8 @@ pub(crate) const NAME: &str = "Ball";
 pub(crate) struct Embedded {
     handle: Option<ServerHandle>,
     pub(crate) address: SocketAddr,
+    /// Where it is watched: if the sections begin with an `admin` of the server.
+    pub(crate) admin: Option<SocketAddr>,
     directory: TempDir,
 }
 
@@ -75,13 +78,28 @@ impl Embedded {
     /// As [`Embedded::start_logging`], with `logs/Ball.log` in a directory of the caller.
     #[track_caller]
     pub(crate) fn start_in(directory: TempDir, sections: &str, log: &str) -> Self {
-        let text = conf(directory.path(), sections, log);
+        Self::start_with(conf(directory.path(), sections, log), directory)
+    }
+
+    /// As [`Embedded::start`], listening on all addresses of this machine; the address given is that
+    /// of loopback.
+    #[track_caller]
+    pub(crate) fn start_everywhere(sections: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let text = conf(directory.path(), sections, "").replace("\"127.0.0.1:0\"", "\"0.0.0.0:0\"");
+        let mut server = Self::start_with(text, directory);
+        server.address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+        server
+    }
+
+    #[track_caller]
+    fn start_with(text: String, directory: TempDir) -> Self {
         let config = Config::parse(Path::new("herd.toml"), &text).unwrap();
         let name = ServerName::parse(NAME.as_bytes()).unwrap();
         let server = Server::bind(&config, &name).unwrap();
-        let address = server.address();
+        let (address, admin) = (server.address(), server.admin_address());
         let handle = Some(server.start(&config).unwrap());
-        Self { handle, address, directory }
+        Self { handle, address, admin, directory }
     }
 
     pub(crate) fn log_path(&self) -> PathBuf {
@@ -91,6 +109,10 @@ impl Embedded {
     /// What the log file holds now.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.log_path()).unwrap()
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        self.handle.as_ref().unwrap().counters()
     }
 
     /// Stops the server, and returns the whole of its log.

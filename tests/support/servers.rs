@@ -1,13 +1,17 @@
 //! A herd of real servers, each `herd serve NAME` with one conf file: started, killed, frozen and
 //! started again one by one.
 
+#![allow(dead_code, reason = "each test crate uses a part of it")]
+
 use std::fmt::Write as _;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
-use herd::client::Client;
+use herd::admin::Status;
+use herd::client::{Client, status};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -26,7 +30,10 @@ pub(crate) struct Plan {
     others: Vec<Other>,
     late: Vec<String>,
     one_sided: bool,
+    everywhere: bool,
     conf: String,
+    keys: Vec<(String, String)>,
+    through: Vec<(String, String, SocketAddr)>,
 }
 
 /// A neighbor that is no `herd serve`.
@@ -40,7 +47,7 @@ struct Other {
 pub(crate) struct Herd {
     servers: Vec<Server>,
     // Dropped last: conf file and logs are in it.
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 /// One server of a herd.
@@ -50,9 +57,12 @@ pub(crate) struct Server {
     pub(crate) addr: SocketAddr,
     /// Where neighbors dial.
     pub(crate) links: SocketAddr,
+    /// Where it is watched.
+    pub(crate) admin: SocketAddr,
     neighbors: Vec<String>,
     process: Option<Process>,
     conf: PathBuf,
+    keys: PathBuf,
     log: PathBuf,
 }
 
@@ -64,7 +74,10 @@ impl Plan {
             others: Vec::new(),
             late: Vec::new(),
             one_sided: false,
+            everywhere: false,
             conf: String::new(),
+            keys: Vec::new(),
+            through: Vec::new(),
         }
     }
 
@@ -80,6 +93,12 @@ impl Plan {
         self
     }
 
+    /// Clients are listened for on all addresses of this machine.
+    pub(crate) fn listening_everywhere(mut self) -> Self {
+        self.everywhere = true;
+        self
+    }
+
     /// Does not start a server; a test starts it later or plays it itself.
     pub(crate) fn without(mut self, name: &str) -> Self {
         self.late.push(name.to_owned());
@@ -89,6 +108,19 @@ impl Plan {
     /// A neighbor of another kind, which some link leads to.
     pub(crate) fn other(mut self, name: &str, kind: &'static str, addr: SocketAddr) -> Self {
         self.others.push(Other { name: name.to_owned(), kind, addr });
+        self
+    }
+
+    /// What the key file of a server holds; one that is not named so has none. `[links]`, if the conf
+    /// has it, comes last there.
+    pub(crate) fn key(mut self, name: &str, keys: &str) -> Self {
+        self.keys.push((name.to_owned(), keys.to_owned()));
+        self
+    }
+
+    /// One server dials another at this address instead.
+    pub(crate) fn through(mut self, from: &str, to: &str, addr: SocketAddr) -> Self {
+        self.through.push((from.to_owned(), to.to_owned(), addr));
         self
     }
 
@@ -106,8 +138,12 @@ impl Plan {
     fn try_start(&self) -> Option<Herd> {
         let directory = tempfile::tempdir().unwrap();
         let mut servers = self.servers(directory.path());
-        std::fs::write(directory.path().join("herd.toml"), self.text(directory.path(), &servers))
-            .unwrap();
+        for Server { name, conf, keys, .. } in &servers {
+            std::fs::write(conf, self.text(name, directory.path(), &servers)).unwrap();
+            if let Some((_, text)) = self.keys.iter().find(|(of, _)| of == name) {
+                write_keys(keys, text);
+            }
+        }
         for server in servers.iter_mut().filter(|server| !self.late.contains(&server.name)) {
             match Process::start(&server.name, &server.conf) {
                 Ok(process) => server.process = Some(process),
@@ -115,7 +151,7 @@ impl Plan {
                 Err(code) => panic!("`herd serve {}` ended with {code:?}", server.name),
             }
         }
-        Some(Herd { servers, _directory: directory })
+        Some(Herd { servers, directory })
     }
 
     fn servers(&self, directory: &Path) -> Vec<Server> {
@@ -124,9 +160,9 @@ impl Plan {
         names.dedup();
         names.retain(|name| self.others.iter().all(|other| other.name != **name));
         let server = |name: &String| {
-            // Both are held until all of the herd's are known.
-            let held = [ports::listener(), ports::listener()];
-            let [addr, links] =
+            // All are held until those of the whole herd are known.
+            let held = [ports::listener(), ports::listener(), ports::listener()];
+            let [addr, links, admin] =
                 held.each_ref().map(|port: &TcpListener| port.local_addr().unwrap());
             let neighbor = |(a, b): &(String, String)| match name {
                 name if a == name => Some(b.clone()),
@@ -138,8 +174,10 @@ impl Plan {
                 name: name.clone(),
                 addr,
                 links,
+                admin,
                 process: None,
-                conf: directory.join("herd.toml"),
+                conf: directory.join(format!("{name}.toml")),
+                keys: directory.join(format!("{name}.key")),
                 log: directory.join(format!("{name}.log")),
             };
             (server, held)
@@ -148,7 +186,8 @@ impl Plan {
         servers
     }
 
-    fn text(&self, directory: &Path, servers: &[Server]) -> String {
+    /// The conf file of one of the servers.
+    fn text(&self, of: &str, directory: &Path, servers: &[Server]) -> String {
         let mut text = String::new();
         let mut server = |name: &str, addr: SocketAddr, rest: String| {
             let neighbors = self.listed_by(name);
@@ -158,13 +197,22 @@ impl Plan {
             )
             .unwrap();
         };
-        for Server { name, addr, links, .. } in servers {
-            server(name, *addr, format!("links = \"{links}\""));
+        for Server { name, addr, links, admin, .. } in servers {
+            let ip = if self.everywhere { Ipv4Addr::UNSPECIFIED.into() } else { addr.ip() };
+            let listen = SocketAddr::new(ip, addr.port());
+            let through = self.through.iter().find(|(from, to, _)| from == of && to == name);
+            let links = through.map_or(links, |(_, _, addr)| addr);
+            server(name, listen, format!("links = \"{links}\"\nadmin = \"{admin}\""));
         }
         for Other { name, kind, addr } in &self.others {
             server(name, *addr, format!("link = \"{kind}\""));
         }
         writeln!(text, "[log]\ndir = '{}'\n{}", directory.display(), self.conf).unwrap();
+        if self.keys.iter().any(|(name, _)| name == of) {
+            let section = if self.conf.contains("[links]") { "" } else { "[links]\n" };
+            let path = directory.join(format!("{of}.key"));
+            writeln!(text, "{section}key_file = '{}'", path.display()).unwrap();
+        }
         text
     }
 
@@ -191,6 +239,11 @@ impl Herd {
     /// All servers, running or not, in the order of their names.
     pub(crate) fn servers(&self) -> &[Server] {
         &self.servers
+    }
+
+    /// The conf file.
+    pub(crate) fn conf(&self) -> PathBuf {
+        self.directory.path().join("herd.toml")
     }
 
     /// Starts a server that does not run.
@@ -340,6 +393,22 @@ impl Server {
         reply.as_bytes().to_vec()
     }
 
+    /// What it tells whoever watches it.
+    #[track_caller]
+    pub(crate) fn status(&self) -> Status {
+        status(&self.admin.to_string(), LIMIT).unwrap()
+    }
+
+    /// Writes its key file anew, at once for who reads it.
+    pub(crate) fn set_keys(&self, text: &str) {
+        write_keys(&self.keys, text);
+    }
+
+    /// Its key file.
+    pub(crate) fn key_file(&self) -> &Path {
+        &self.keys
+    }
+
     /// Sends a signal to its process.
     #[track_caller]
     pub(crate) fn signal(&self, signal: Signal) {
@@ -372,6 +441,13 @@ impl Server {
         let lines: Vec<_> = log.lines().filter(|line| line.contains(" link")).collect();
         lines.join("\n")
     }
+}
+
+fn write_keys(path: &Path, text: &str) {
+    let new = path.with_extension("new");
+    std::fs::write(&new, text).unwrap();
+    std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o600)).unwrap();
+    std::fs::rename(new, path).unwrap();
 }
 
 /// Waits until a condition holds, and panics when it does not within the limit.

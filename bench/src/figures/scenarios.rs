@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use herd::client::Client;
 use herd::protocol::Kilometers;
 
-use super::contender::{HerdConf, Programs, Running};
+use super::contender::{HerdConf, Programs, Running, Shape};
 use super::spread::quantile;
-use super::{Bench, Contender, FiguresError, Scenario, Values};
+use super::{Bench, Contender, FiguresError, Scenario, Values, frozen};
 use crate::load::{LAST_REPLIES, Load, Work, report_all, run};
 
 const WARM_UP: Duration = Duration::from_secs(1);
@@ -18,7 +18,7 @@ const CLIENTS: u32 = 100_000;
 /// Connections that stay silent.
 const IDLE: usize = 10_000;
 
-const LOTS: HerdConf = HerdConf { mode: "lots", workers: 1, has_log: true };
+const LOTS: HerdConf = HerdConf { mode: "lots", workers: 1, has_log: true, durability: None };
 const LOTS_WITHOUT_LOG: HerdConf = HerdConf { has_log: false, ..LOTS };
 
 const ECHO: &str = "tokio echo";
@@ -32,13 +32,15 @@ pub(super) fn all(programs: &Programs) -> Vec<Scenario> {
         request_reply("request-reply-2000", 2_000),
         idle("idle", 1),
         idle("idle-pipelined", 64),
+        durability(),
         memory(),
         line(),
+        frozen::scenario(),
     ]
 }
 
 fn pipelined(programs: &Programs) -> Scenario {
-    let pinned = HerdConf { mode: "pinned", workers: 64, has_log: true };
+    let pinned = HerdConf { mode: "pinned", workers: 64, ..LOTS };
     let mut contenders = vec![
         herd("herd, lots, traffic log", LOTS, 16, 64),
         herd("herd, lots, no traffic log", LOTS_WITHOUT_LOG, 16, 64),
@@ -64,7 +66,7 @@ fn pipelined(programs: &Programs) -> Scenario {
 }
 
 fn request_reply(name: &'static str, connections: usize) -> Scenario {
-    let pinned = HerdConf { mode: "pinned", workers: connections, has_log: true };
+    let pinned = HerdConf { mode: "pinned", workers: connections, ..LOTS };
     Scenario {
         name,
         about: format!("{connections} connections x 1 outstanding IAMAT, {CLIENTS} clients"),
@@ -109,6 +111,25 @@ fn idle(name: &'static str, outstanding: usize) -> Scenario {
     }
 }
 
+fn durability() -> Scenario {
+    const WITHOUT: &str = "nothing on disk";
+    let with = |name, durability| herd(name, HerdConf { durability, ..LOTS }, 16, 64);
+    Scenario {
+        name: "durability",
+        about: format!(
+            "16 connections x 64 outstanding IAMAT, {CLIENTS} clients, with [data]; herd, lots, \
+             traffic log"
+        ),
+        reference: Some(WITHOUT),
+        contenders: vec![
+            with(WITHOUT, None),
+            with("none", Some("none")),
+            with("interval", Some("interval")),
+            with("always", Some("always")),
+        ],
+    }
+}
+
 /// Each client is reported once: a client of 20 bytes, a location of 22, a time of 20.
 fn memory() -> Scenario {
     const RECORDS: u32 = 1_000_000;
@@ -132,7 +153,7 @@ fn line() -> Scenario {
     const SERVERS: usize = 5;
     const SAMPLES: usize = 300;
     let run = |bench: &Bench| {
-        let servers = bench.programs.line_of_herds(SERVERS)?;
+        let servers = bench.programs.herds(SERVERS, Shape::Line)?;
         let timeout = Duration::from_secs(10);
         let mut near = Client::connect(&servers[0].address, timeout)?;
         let mut far = Client::connect(&servers[SERVERS - 1].address, timeout)?;
@@ -204,7 +225,7 @@ fn other(
     }
 }
 
-fn load(
+pub(super) fn load(
     bench: &Bench,
     server: &Running,
     work: Work,
@@ -229,7 +250,7 @@ fn load(
     }
 }
 
-fn clean(
+pub(super) fn clean(
     contender: &'static str,
     outcome: crate::load::Outcome,
 ) -> Result<crate::load::Outcome, FiguresError> {

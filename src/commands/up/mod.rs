@@ -14,9 +14,10 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use herd::config::{Config, LinkKind, Server};
 use herd::protocol::ServerName;
+use herd::store::COMMIT_AT_STOP_WITHIN;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use super::{CommandError, Exit};
+use super::{CommandError, Exit, check_keys};
 use crate::cli::Up;
 
 mod back_off;
@@ -33,8 +34,12 @@ use screen::{Screen, Terminal};
 use supervisor::{Started, Supervisor};
 
 /// Longest time from the start of the servers until the last of them is ready. A server reads its
-/// data in this time; more only delays the message when one hangs.
-const READY_LIMIT: Duration = Duration::from_secs(30);
+/// data in this time, a few seconds a million records; more only delays the message when one hangs.
+const READY_LIMIT: Duration = Duration::from_secs(120);
+
+/// How long servers may take to stop, their stores aside: they flush their outboxes and logs in at
+/// most 5 s.
+const STOP_LIMIT: Duration = Duration::from_secs(8);
 
 /// Events that wait to be handled. A server that prints faster than a terminal shows waits on its pipe.
 const EVENTS: usize = 1024;
@@ -52,6 +57,7 @@ enum Event {
 
 pub(crate) fn run(args: &Up) -> Result<Exit, CommandError> {
     let config = Config::load(&args.conf)?;
+    check_keys(&config)?;
     let program = env::current_exe()
         .map_err(|e| CommandError::RunTime(format!("cannot find the path of this program: {e}")))?;
     let serve = |name: &ServerName| {
@@ -89,7 +95,9 @@ fn supervise(
     }
     ports::check(&ours, config).map_err(CommandError::CannotListen)?;
 
-    let mut supervisor = Supervisor::new(&ours, serve, screen, events, heard);
+    let of_stores = config.data.dir.as_ref().map_or(Duration::ZERO, |_| COMMIT_AT_STOP_WITHIN);
+    let stop_limit = STOP_LIMIT + of_stores;
+    let mut supervisor = Supervisor::new(&ours, serve, screen, events, heard, stop_limit);
     match supervisor.start(READY_LIMIT) {
         Started::All => {}
         Started::Stopped => {

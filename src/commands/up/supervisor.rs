@@ -13,9 +13,6 @@ use super::process::{Death, Heard, Process, Run};
 use super::screen::Screen;
 use super::{CommandError, Event, Exit};
 
-/// How long servers may take to stop: they flush their outboxes and logs in at most 5 s.
-const STOP_LIMIT: Duration = Duration::from_secs(8);
-
 /// How long killed ones may take to be gone. The kernel does that at once, unless a disk hangs.
 const KILL_LIMIT: Duration = Duration::from_secs(2);
 
@@ -26,6 +23,8 @@ pub(super) struct Supervisor<'a> {
     screen: &'a dyn Screen,
     events: Sender<Event>,
     heard: Receiver<Event>,
+    /// How long servers may take to stop.
+    stop_limit: Duration,
 }
 
 /// The place of one server.
@@ -71,6 +70,7 @@ impl<'a> Supervisor<'a> {
         screen: &'a dyn Screen,
         events: Sender<Event>,
         heard: Receiver<Event>,
+        stop_limit: Duration,
     ) -> Self {
         let slot = |server: &&'a Server| Slot {
             name: &server.name,
@@ -79,7 +79,7 @@ impl<'a> Supervisor<'a> {
             back_off: BackOff::default(),
             restart_at: None,
         };
-        Self { slots: servers.iter().map(slot).collect(), serve, screen, events, heard }
+        Self { slots: servers.iter().map(slot).collect(), serve, screen, events, heard, stop_limit }
     }
 
     /// Starts all servers and waits until they are ready.
@@ -144,7 +144,7 @@ impl<'a> Supervisor<'a> {
             count => format!("Stopping {count} servers; Ctrl-C again kills them."),
         });
         self.processes().for_each(|process| process.terminate());
-        let mut deadline = Instant::now() + STOP_LIMIT;
+        let mut deadline = Instant::now() + self.stop_limit;
         let mut is_killed = false;
         while self.alive() > 0 {
             match self.next(Some(deadline)) {
@@ -156,7 +156,8 @@ impl<'a> Supervisor<'a> {
                 Happened::Deadline if is_killed => break,
                 happened @ (Happened::Stop | Happened::Deadline) => {
                     if matches!(happened, Happened::Deadline) {
-                        self.screen.err(&format!("Some have not ended within {STOP_LIMIT:?}."));
+                        let limit = self.stop_limit;
+                        self.screen.err(&format!("Some have not ended within {limit:?}."));
                     }
                     is_killed = true;
                     deadline = Instant::now() + KILL_LIMIT;
