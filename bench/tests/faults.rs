@@ -4,25 +4,13 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::OnceLock;
 
-/// The herd program. It is another package's, so cargo does not build it for this test.
-fn herd() -> &'static Path {
-    static HERD: OnceLock<PathBuf> = OnceLock::new();
-    HERD.get_or_init(|| {
-        let bench = Path::new(env!("CARGO_BIN_EXE_herd-bench"));
-        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-        let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
-        let built = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--package", "herd", "--bin", "herd", "--profile", profile])
-            .arg("--target-dir")
-            .arg(target)
-            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap())
-            .status()
-            .unwrap();
-        assert!(built.success());
-        bench.with_file_name("herd")
-    })
+/// The herd program. It is another package's, so cargo builds it for the tests of the whole workspace, but
+/// not for this one alone.
+fn herd() -> PathBuf {
+    let herd = Path::new(env!("CARGO_BIN_EXE_herd-bench")).with_file_name("herd");
+    assert!(herd.is_file(), "there is no {}; build it: cargo build --workspace", herd.display());
+    herd
 }
 
 fn campaign(options: &str) -> Output {
@@ -57,7 +45,7 @@ fn a_herd_keeps_its_promises_through_faults_that_are_drawn_anew() {
 
 #[test]
 fn a_herd_that_is_not_given_the_time_to_heal_fails_the_campaign_and_says_how_to_repeat_it() {
-    // Somebody is partitioned off, and nothing heals in no time. (A hundredth of a second.)
+    // To ask all servers for all takes longer.
     let output = campaign("--rounds 1 --seed 3 --within 0.01");
     let (said, errors) =
         (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

@@ -120,18 +120,20 @@ impl Round<'_> {
     fn await_right(&mut self, deadline: Instant) -> Result<Vec<Loss>, Cut> {
         loop {
             self.check()?;
-            let why = match self.look()? {
-                Ok(lost) => return self.account(&lost),
-                Err(why) => why,
-            };
-            if Instant::now() > deadline {
-                let within = self.setting.within;
-                return Err(Cut::Failed(format!(
-                    "not within {within:?} of the last fault's end: {why}"
-                )));
+            let looked = self.look()?;
+            let is_late = Instant::now() > deadline;
+            match looked {
+                Ok(lost) if !is_late => return self.account(&lost),
+                Ok(_) => return Err(self.late("all is right only now")),
+                Err(why) if is_late => return Err(self.late(&why)),
+                Err(_) => {}
             }
             thread::sleep(ASK_EVERY);
         }
+    }
+
+    fn late(&self, why: &str) -> Cut {
+        Cut::Failed(format!("not within {:?} of the last fault's end: {why}", self.setting.within))
     }
 
     /// What is missing though it was answered, and may be; or why it is not well yet.
