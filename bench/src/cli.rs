@@ -42,6 +42,7 @@ pub(crate) enum Command {
     Echo(Echo),
     Figures(Figures),
     Faults(Faults),
+    Repair(Repair),
 }
 
 /// put load on one server and say how it did
@@ -282,6 +283,34 @@ impl std::fmt::Display for Durability {
     }
 }
 
+/// measure what digest sync costs between two servers
+#[derive(FromArgs, Debug, PartialEq)]
+#[argh(
+    subcommand,
+    name = "repair",
+    help_triggers("-h", "--help", "help"),
+    example = "\
+herd-bench repair
+herd-bench repair --records 100000 --differences 10",
+    note = "\
+Both servers run in this process. An empty one is filled; then the link is cut and healed while both
+hold the same; then after some of the records have changed, half of them on either side. A relay on
+the link counts the bytes; the fill is timed without it."
+)]
+pub(crate) struct Repair {
+    /// records of each server [default: 1000000]
+    #[argh(option, arg_name = "N", default = "1_000_000", from_str_fn(positive))]
+    pub(crate) records: u32,
+
+    /// records that differ [default: 100]
+    #[argh(option, arg_name = "N", default = "100", from_str_fn(positive))]
+    pub(crate) differences: u32,
+
+    /// of the draw of those that differ [default: 1]
+    #[argh(option, arg_name = "N", default = "1")]
+    pub(crate) seed: u64,
+}
+
 /// Reads the words after the program's name.
 pub(crate) fn parse(words: impl Iterator<Item = OsString>) -> Result<HerdBench, EarlyExit> {
     let words = words
@@ -349,7 +378,8 @@ mod tests {
 
     #[test]
     fn every_command_has_help_with_an_example() {
-        for line in ["--help", "load --help", "echo --help", "figures -h", "faults -h"] {
+        for line in ["--help", "load --help", "echo --help", "figures -h", "faults -h", "repair -h"]
+        {
             let exit = parsed(line).unwrap_err();
             assert_eq!(exit.status, Ok(()), "{line}");
             assert!(exit.output.contains("Examples:\n"), "{line}: {}", exit.output);

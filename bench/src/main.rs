@@ -9,6 +9,7 @@ mod faults;
 mod figures;
 mod load;
 mod process;
+mod repair;
 
 use cli::{Command, HerdBench};
 
@@ -62,6 +63,11 @@ fn run(command: &Command) -> Result<Exit, (Exit, String)> {
         Command::Echo(args) => echo::run(&args.listen)
             .map(|()| Exit::Ok)
             .map_err(|error| (Exit::CannotListen, format!("{}: {error}", args.listen))),
+        Command::Repair(args) => {
+            let table = repair::run(args).map_err(|error| (Exit::RunTime, error.to_string()))?;
+            print(table.trim_end());
+            Ok(Exit::Ok)
+        }
         Command::Figures(args) => {
             figures::run(args).map(|()| Exit::Ok).map_err(|error| (error.exit(), error.to_string()))
         }

@@ -350,7 +350,11 @@ impl Dialer<'_> {
             Ok(()) => "its side closed".into(),
         };
         self.flood.log.event(Level::Warn, format_args!("link {name} down: {reason}"));
-        self.link.history.down(reason);
+        match ended {
+            // Who reads from it knows why.
+            Ok(()) if self.link.neighbor.kind == LinkKind::Herd => self.link.history.ended(),
+            _ => self.link.history.down(reason),
+        }
     }
 }
 

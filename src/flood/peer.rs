@@ -233,6 +233,7 @@ impl Shared {
                 Level::Warn,
                 format_args!("link {}: not heard any more: {reason}", hello.name),
             );
+            link.history.unheard(&reason);
         }
     }
 

@@ -270,13 +270,14 @@ fn a_server_asks_for_what_it_lacks_and_asks_again_when_the_answer_was_cut_off() 
     drop(b);
     let mut b = Both::up(&herd, &listener, 8);
     asked(&mut b, 2);
-    b.dialed.say("UPDATE kiwi B 3 +1-2 +0.500000000 B\n");
-    // The answer to an asking that is over says nothing.
+    // The answer to an asking that is over says nothing: what is asked for now is still waited for.
     b.say(&Message::Repaired(1));
-    b.say(&Message::Repaired(2));
-    herd.agree_on("kiwi", |_| true);
-    // It is asked for what it has more, once what was asked for has come.
     b.say(&Message::Digests(digests(2)));
+    b.dialed.say("UPDATE kiwi B 3 +1-2 +0.500000000 B\n");
+    herd.agree_on("kiwi", |_| true);
+    herd["A"].report("plum", "+1-2", "3");
+    assert!(b.heard.hear_update().starts_with("UPDATE plum "));
+    b.say(&Message::Repaired(2));
     b.is_asked(3);
 }
 
