@@ -20,6 +20,7 @@ use super::sync::{self, MAX_SYNC_LINE, Message};
 use super::{Accepted, Flood, FloodSender, NeighborId};
 use crate::config::LinkKind;
 use crate::listening;
+use crate::log::Seldom;
 use crate::protocol::{Frame, Update};
 use crate::records::{Merged, Record};
 use crate::threads;
@@ -35,6 +36,8 @@ const MAX_LINE: usize = 512;
 const HEARS_REFUSAL_WITHIN: Duration = Duration::from_secs(1);
 /// How often a link's key is looked for in the key file.
 const KEY_LOOKED_FOR_EVERY: Duration = Duration::from_secs(1);
+/// Two servers of one name take turns for ever, and that is said once in so long.
+const TWO_OF_A_NAME_SAID_EVERY: Duration = Duration::from_secs(10);
 /// Bytes read at a time.
 const READ_BYTES: usize = 64 * 1024;
 
@@ -53,6 +56,7 @@ struct Shared {
     /// Every accepted connection, so that its reader can be freed.
     peers: Mutex<HashMap<u64, Peer>>,
     refusals: Refusals,
+    two_of_a_name: Seldom,
 }
 
 /// An accepted connection, and its reader once that has started.
@@ -81,6 +85,7 @@ pub fn listen(
         is_stopping: AtomicBool::new(false),
         peers: Mutex::default(),
         refusals: Refusals::default(),
+        two_of_a_name: Seldom::every(TWO_OF_A_NAME_SAID_EVERY),
     });
     let thread = {
         let shared = Arc::clone(&shared);
@@ -212,7 +217,7 @@ impl Shared {
         // The outbox may have stayed open.
         link.outbox.poke();
         log.event(Level::Info, format_args!("link {}: it dialed us from {address}", hello.name));
-        if registered.alternates {
+        if registered.alternates && self.two_of_a_name.says(Instant::now()).is_some() {
             log.event(
                 Level::Error,
                 format_args!("link {0}: two servers are named {0}: stop or rename one", hello.name),

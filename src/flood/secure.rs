@@ -81,8 +81,8 @@ impl Channel {
         Self::in_noise(socket, state)
     }
 
-    /// The side that was dialed: lets in who has one of the keys, and says which, from 0. Blocks until the
-    /// deadline at most, which dripping does not extend.
+    /// The side that was dialed: lets in who has one of the keys, and says which. Blocks until the deadline
+    /// at most, which dripping does not extend.
     ///
     /// # Errors
     ///

@@ -6,7 +6,6 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 
 use herd::flood::handshake::VERSION;
-use rustix::process::Signal;
 
 use crate::noise::{Key, Sealed};
 use crate::recorder::Recorder;
@@ -279,38 +278,37 @@ fn an_update_of_a_client_is_not_valid_where_links_have_a_key() {
     assert_eq!(herd["A"].at("kiwi"), None);
 }
 
-/// Freezes B until its neighbors have given it up, and waits until they and B are linked anew.
-#[track_caller]
-fn link_anew(herd: &Herd) {
-    let ends = [("A", "B"), ("C", "B"), ("B", "A"), ("B", "C")];
-    let ups = ends.map(|(at, to)| herd[at].logged(&[&format!("link {to} up: ")]));
-    let silences = ["A", "C"].map(|name| herd[name].logged(&["link B: not heard any more: "]));
-    herd["B"].signal(Signal::STOP);
-    for (name, silences) in ["A", "C"].iter().zip(silences) {
-        herd[name].logs(silences + 1, &["link B: not heard any more: "]);
-    }
-    herd["B"].signal(Signal::CONT);
-    for ((at, to), ups) in ends.iter().zip(ups) {
-        herd[at].logs(ups + 1, &[&format!("link {to} up: ")]);
-    }
-}
-
 #[test]
 fn a_key_is_exchanged_for_another_without_a_stop() {
-    let plan = all_with(&[("A", "B"), ("B", "C")], &OLD.line());
-    let herd = plan.conf("traffic = false\n[links]\ntimeout = \"400ms\"").start();
+    let ways = [("A", "B"), ("B", "A"), ("B", "C"), ("C", "B")];
+    let proxies = ways.map(|_| Recorder::start());
+    let plan = ways.iter().zip(&proxies).fold(
+        all_with(&[("A", "B"), ("B", "C")], &OLD.line()).conf("traffic = false"),
+        |plan, ((from, to), proxy)| plan.through(from, to, proxy.addr),
+    );
+    let herd = plan.start();
+    for ((_, to), proxy) in ways.iter().zip(&proxies) {
+        proxy.lead_to(herd[to].links);
+    }
+    herd.await_links();
     let steps = [("added", OLD.line() + &NEW.line()), ("first", NEW.line() + &OLD.line())];
     for (step, keys) in steps.into_iter().chain([("alone", NEW.line())]) {
         for name in ["A", "B", "C"] {
             herd[name].set_keys(&keys);
-            link_anew(&herd);
+            // Each link is dialed anew, with the keys as the files are in the midst of the step.
+            let ups = |(from, to): (&str, &str)| herd[from].logged(&[&format!("link {to} up: ")]);
+            let before = ways.map(ups);
+            proxies.iter().for_each(Recorder::cut);
+            for ((from, to), before) in ways.iter().zip(before) {
+                herd[from].logs(before + 1, &[&format!("link {to} up: ")]);
+            }
             check_reports_pass(&herd, &format!("{step}-in-{name}"));
         }
     }
-    // The old one is worth nothing any more.
     for name in ["A", "B", "C"] {
-        assert_eq!(herd[name].logged(&[" refused: "]), 0, "{name}");
+        assert_eq!(herd[name].logged(&["the key of who dialed"]), 0, "{name}");
     }
+    // The old one is worth nothing any more.
     let mut stream = TcpStream::connect(herd["A"].links).unwrap();
     stream.write_all(&Sealed::first_message(OLD)).unwrap();
     let mut answer = String::new();

@@ -1,4 +1,4 @@
-//! A proxy between two servers that keeps what passes, and can change it.
+//! A proxy between two servers that keeps what passes, and can change it and cut it off.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -21,6 +21,8 @@ struct Shared {
     seen: Mutex<Vec<u8>>,
     /// The next bytes on their way to the target are to be changed.
     changes_next: Mutex<bool>,
+    /// Both sides of every connection since the last cut.
+    streams: Mutex<Vec<Arc<TcpStream>>>,
 }
 
 impl Recorder {
@@ -41,6 +43,13 @@ impl Recorder {
         *self.shared.changes_next.lock().unwrap() = true;
     }
 
+    /// Ends the connections that there are.
+    pub(crate) fn cut(&self) {
+        for stream in self.shared.streams.lock().unwrap().drain(..) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+
     /// How many bytes have passed, and whether some of them were these.
     pub(crate) fn has_seen(&self, bytes: &[u8]) -> (usize, bool) {
         let seen = self.shared.seen.lock().unwrap();
@@ -56,6 +65,7 @@ fn accept_all(listener: &TcpListener, shared: &Arc<Shared>) {
             stream.set_nodelay(true).unwrap();
         }
         let (dialed, onward) = (Arc::new(dialed), Arc::new(onward));
+        shared.streams.lock().unwrap().extend([Arc::clone(&dialed), Arc::clone(&onward)]);
         let ways = [(&dialed, &onward, true), (&onward, &dialed, false)];
         for (from, to, is_to_target) in ways {
             let (from, to, shared) = (Arc::clone(from), Arc::clone(to), Arc::clone(shared));
