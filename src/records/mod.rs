@@ -296,6 +296,12 @@ mod tests {
         )
     }
 
+    fn sorted(records: &Records) -> Vec<Record> {
+        let mut all: Vec<_> = records.iter().collect();
+        all.sort_by(|a, b| a.client().cmp(b.client()));
+        all
+    }
+
     fn contents(records: &Records) -> Vec<String> {
         let mut all: Vec<String> = records.iter().map(|record| format!("{record:?}")).collect();
         all.sort();
@@ -451,7 +457,95 @@ mod tests {
         assert_eq!(Place::of(b"kiwi"), Place { shard: 29, bucket: 179 });
     }
 
+    #[test]
+    fn bytes_that_are_no_record_are_not_taken_for_one() {
+        let good = Record::new(&Fields {
+            client: b"kiwi",
+            origin: b"Ball",
+            location: b"+1-1",
+            time_text: b"2.5",
+            time: Nanos(2_500_000_000),
+            skew: Nanos(-1),
+        });
+        let bytes = good.bytes();
+        assert_eq!(Record::from_bytes(bytes), Some(good.clone()));
+        for length in 0..bytes.len() {
+            assert_eq!(Record::from_bytes(&bytes[..length]), None, "{length}");
+        }
+        assert_eq!(Record::from_bytes(&[bytes, b"0"].concat()), None);
+        let changed = |at: usize, byte: u8| {
+            let mut bytes = bytes.to_vec();
+            bytes[at] = byte;
+            Record::from_bytes(&bytes)
+        };
+        // The time, each length, the client, origin, location and time text; the skew may be any.
+        for at in [0, 16, 17, 18, 19, 20, 24, 28, 32] {
+            assert_eq!(changed(at, b' '), None, "{at}");
+        }
+        assert!(changed(8, 7).is_some());
+    }
+
+    /// What can happen to the records of one client or all, and to the disk.
+    #[derive(Clone, Debug)]
+    enum Step {
+        Merge(Record),
+        Expire(i64),
+        /// True: what is taken gets to the disk.
+        Save(bool),
+    }
+
+    fn any_step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            4 => any_record().prop_map(Step::Merge),
+            1 => (0..4_i64).prop_map(Step::Expire),
+            2 => any::<bool>().prop_map(Step::Save),
+        ]
+    }
+
+    /// Takes all notes, and puts them on a disk that works, or notes them again.
+    fn save(
+        records: &Records,
+        disk: &mut std::collections::BTreeMap<Vec<u8>, Record>,
+        works: bool,
+    ) {
+        let mut taken = Vec::new();
+        (0..SHARDS).for_each(|shard| records.take_unsaved(shard, &mut taken));
+        for change in taken {
+            match (works, change) {
+                (false, change) => records.note_unsaved(change),
+                (true, Change::Held(record)) => {
+                    disk.insert(record.client().to_vec(), record);
+                }
+                (true, Change::Gone(record)) => {
+                    disk.remove(record.client());
+                }
+            }
+        }
+    }
+
     proptest! {
+        #[test]
+        fn what_is_noted_makes_the_disk_equal_to_the_map(
+            steps in prop::collection::vec(any_step(), 0..40)
+        ) {
+            let (records, mut disk) = (Records::kept(), std::collections::BTreeMap::new());
+            for step in steps {
+                match step {
+                    Step::Merge(record) => {
+                        records.merge(&record);
+                    }
+                    Step::Expire(horizon) => (0..SHARDS).for_each(|shard| {
+                        records.expire(shard, Nanos(horizon));
+                    }),
+                    Step::Save(works) => save(&records, &mut disk, works),
+                }
+                prop_assert!(records.unsaved() > 0 || disk.values().cloned().eq(sorted(&records)));
+            }
+            save(&records, &mut disk, true);
+            prop_assert_eq!(records.unsaved(), 0);
+            prop_assert_eq!(disk.into_values().collect::<Vec<_>>(), sorted(&records));
+        }
+
         #[test]
         fn merging_gives_the_same_whatever_the_order_and_however_often(
             updates in prop::collection::vec(any_record(), 0..12),

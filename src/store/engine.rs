@@ -43,6 +43,9 @@ pub enum EngineError {
 /// name.
 const RECORDS: &str = "records-1";
 
+/// What the engine knows a store by.
+const VERSION_FILE: &str = "version";
+
 /// Bytes of changes that are kept in memory, and in the journal, until they are sorted into the tree. Twice
 /// as much holds 16 MiB more and costs about as much CPU.
 const MEMTABLE_BYTES: u64 = 16 << 20;
@@ -82,6 +85,9 @@ impl Fjall {
         };
         if is_empty {
             create(path)?;
+        } else if !path.join(VERSION_FILE).try_exists()? {
+            // The engine would make a store among whatever that is.
+            return Err(EngineError::Failed("the directory holds something else".to_owned()));
         }
         Ok(Self { path: path.to_owned(), open: Some(Open::new(path)?) })
     }
@@ -190,10 +196,11 @@ impl From<fjall::Error> for EngineError {
     }
 }
 
-/// The kinds that the engine itself finds in what it reads, and no system call returns.
+/// What the engine finds in its files, or of them, is damage: bytes that are not as written, a file that
+/// ends early or is not there. All else (no right, no room, no descriptor, a disk that fails) is the system's.
 fn from_io(error: io::Error) -> EngineError {
     match error.kind() {
-        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
+        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof | io::ErrorKind::NotFound => {
             EngineError::Damaged(error.to_string())
         }
         _ => EngineError::Io(error),

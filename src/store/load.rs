@@ -30,7 +30,7 @@ pub enum StoreError {
         error: io::Error,
     },
     /// Whatever else the engine says that is no damage.
-    #[error("cannot open the store {}: {error}; start the version of herd that wrote it, or move it away, and neighbors fill a new one", path.display())]
+    #[error("cannot open the store {}: {error}; start the version of herd that wrote it, or move it away: neighbors fill a new one", path.display())]
     Refused {
         /// The store's directory.
         path: PathBuf,

@@ -101,6 +101,14 @@ impl Up {
             .expect("ports that stay free from when they are chosen")
     }
 
+    /// As [`Up::start`] once it has ended, with its conf file, in its directory.
+    pub fn start_again(mut self) -> Self {
+        // This one still has to be dropped.
+        let nothing = Conf::new(&[], "");
+        let conf = std::mem::replace(&mut self.conf, nothing);
+        Self::try_start(conf).expect("nobody else has got the ports")
+    }
+
     /// `None` if a port was taken meanwhile.
     fn try_start(conf: Conf) -> Option<Self> {
         let mut child = conf.command().spawn().unwrap();

@@ -101,3 +101,20 @@ fn other_programs_are_named_and_nobody_listens_for_them() {
     assert!(std::net::TcpStream::connect(theirs).is_err());
     stops_cleanly(up, Signal::TERM);
 }
+
+#[test]
+fn a_herd_that_is_started_again_finds_its_records() {
+    let mut up = Up::start(&["Alford", "Ball"], "[data]\ndir = \"data\"\n");
+    assert!(reports(up.rows[0].address, "kiwi"));
+    eventually("it is on both", || knows(up.rows[1].address, "kiwi"));
+    up.signal(Signal::INT);
+    assert_eq!(up.ended().code(), Some(0));
+    for name in ["Alford", "Ball"] {
+        assert!(up.conf.dir.path().join("data").join(name).is_dir());
+    }
+    let again = up.start_again();
+    for row in &again.rows {
+        assert!(knows(row.address, "kiwi"), "{row:?}");
+    }
+    stops_cleanly(again, Signal::TERM);
+}
