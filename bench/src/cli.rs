@@ -160,7 +160,7 @@ pub(crate) struct Figures {
     pub(crate) rounds: usize,
 
     /// scenarios, with commas between [default: all: pipelined, request-reply-256,
-    /// request-reply-2000, idle, idle-pipelined, memory, line]
+    /// request-reply-2000, idle, idle-pipelined, abuse, memory, line]
     #[argh(option, arg_name = "NAMES")]
     pub(crate) only: Option<String>,
 

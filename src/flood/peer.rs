@@ -24,7 +24,7 @@ use crate::threads;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Accepted connections at a time beyond one for each neighbor: those in handshake, and old ones
 /// that a new one has replaced. More are closed at once.
-const SPARE_PEERS: usize = 64;
+pub const SPARE_PEERS: usize = 64;
 /// Longest line on a link: an UPDATE is at most 512 bytes.
 const MAX_LINE: usize = 512;
 /// Bytes read at a time.
