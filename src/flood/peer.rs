@@ -29,7 +29,7 @@ use crate::threads;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Accepted connections at a time beyond one for each neighbor: those in handshake, and old ones
 /// that a new one has replaced. For one more, that which is longest in its handshake is closed.
-const SPARE_PEERS: usize = 64;
+pub const SPARE_PEERS: usize = 64;
 /// Longest line on a link but for those of [`sync`]: an UPDATE is at most 512 bytes.
 const MAX_LINE: usize = 512;
 /// How long someone who is refused may take to hear it: a close with unread input would lose the answer.

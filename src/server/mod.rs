@@ -8,6 +8,7 @@
 
 pub mod addresses;
 pub mod connection;
+pub mod descriptors;
 pub mod exceeded;
 pub mod listener;
 pub mod lot;

@@ -8,7 +8,7 @@ use herd::protocol::Kilometers;
 use super::contender::{HerdConf, Programs, Running, Shape};
 use super::spread::quantile;
 use super::{Bench, Contender, FiguresError, Scenario, Values, frozen};
-use crate::load::{LAST_REPLIES, Load, Work, report_all, run};
+use crate::load::{Abuse, Abusers, LAST_REPLIES, Load, Work, report_all, run};
 
 const WARM_UP: Duration = Duration::from_secs(1);
 
@@ -18,8 +18,12 @@ const CLIENTS: u32 = 100_000;
 /// Connections that stay silent.
 const IDLE: usize = 10_000;
 
-const LOTS: HerdConf = HerdConf { mode: "lots", workers: 1, has_log: true, durability: None };
+const LOTS: HerdConf =
+    HerdConf { mode: "lots", workers: 1, has_log: true, durability: None, limits: "" };
 const LOTS_WITHOUT_LOG: HerdConf = HerdConf { has_log: false, ..LOTS };
+
+/// `[limits]` beside clients that mean ill.
+const ABUSE_LIMITS: &str = "line_timeout = \"5s\"\nwrite_timeout = \"5s\"\n";
 
 const ECHO: &str = "tokio echo";
 const REDIS: &str = "Redis GEOADD";
@@ -33,6 +37,7 @@ pub(super) fn all(programs: &Programs) -> Vec<Scenario> {
         idle("idle", 1),
         idle("idle-pipelined", 64),
         durability(),
+        abuse(),
         memory(),
         line(),
         frozen::scenario(),
@@ -127,6 +132,45 @@ fn durability() -> Scenario {
             with("none", Some("none")),
             with("interval", Some("interval")),
             with("always", Some("always")),
+        ],
+    }
+}
+
+/// Good clients, alone and beside others that hold connections and give nothing. Their deadlines are
+/// short, so that each is closed and comes back within a sample.
+fn abuse() -> Scenario {
+    const ALONE: &str = "alone";
+    const EACH: usize = 1000;
+    let beside = |name, dripping, mute| Contender {
+        name,
+        run: Box::new(move |bench: &Bench| {
+            let conf = HerdConf { limits: ABUSE_LIMITS, ..LOTS };
+            let server = bench.programs.herd(conf)?;
+            let abusers = Abusers::start(&server.address, Abuse { dripping, mute })?;
+            let load = load(bench, &server, Work::Iamat, 16, 64);
+            let outcome = clean(name, run(&load)?)?;
+            let seconds = (load.warm_up + load.duration).as_secs_f64();
+            Ok(vec![
+                ("replies/s", outcome.rate),
+                ("p99 us", outcome.p99_us),
+                ("generator cores", outcome.generator_cores),
+                ("came back/s", abusers.came_back() as f64 / seconds),
+            ])
+        }),
+    };
+    Scenario {
+        name: "abuse",
+        about: format!(
+            "16 connections x 64 outstanding IAMAT, alone and beside {EACH} clients that send a byte a \
+             second of a line without end, and {EACH} that send IAMAT and never read; deadlines of 5 \
+             s, after which they come back; herd, lots, traffic log"
+        ),
+        reference: Some(ALONE),
+        contenders: vec![
+            beside(ALONE, 0, 0),
+            beside("beside those that drip", EACH, 0),
+            beside("beside those that never read", 0, EACH),
+            beside("beside both", EACH, EACH),
         ],
     }
 }
