@@ -165,7 +165,7 @@ pub(crate) struct Figures {
     pub(crate) rounds: usize,
 
     /// scenarios, with commas between [default: all: pipelined, request-reply-256,
-    /// request-reply-2000, idle, idle-pipelined, durability, memory, line, frozen]
+    /// request-reply-2000, idle, idle-pipelined, durability, memory, line, frozen, flood]
     #[argh(option, arg_name = "NAMES")]
     pub(crate) only: Option<String>,
 

@@ -77,7 +77,7 @@ impl Noise {
     pub fn read(&mut self, source: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             let length = self.opened.take(buffer);
-            if length > 0 {
+            if length > 0 || buffer.is_empty() {
                 return Ok(length);
             }
             let Some(message) = self.received.message()? else {

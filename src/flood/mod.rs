@@ -5,6 +5,9 @@
 //! the neighbor. What neighbors say comes in on connections that they dialed: [`peer`]. With a [`key`] both
 //! are encrypted: [`secure`]. A thread
 //! that reads from a neighbor never writes to one, so no cycle of servers can wait for itself.
+//!
+//! What was missed is repaired by digests: [`sync`] has the lines, [`repair`] what one link knows of
+//! it, [`speaker`] what is said next, [`filling`] whom we let fill us.
 
 pub mod back_off;
 pub mod dial;

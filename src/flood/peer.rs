@@ -27,7 +27,7 @@ use crate::threads;
 /// Longest time until the HELLO of who dialed is whole.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Accepted connections at a time beyond one for each neighbor: those in handshake, and old ones
-/// that a new one has replaced. More are closed at once.
+/// that a new one has replaced. For one more, that which is longest in its handshake is closed.
 const SPARE_PEERS: usize = 64;
 /// Longest line on a link but for those of [`sync`]: an UPDATE is at most 512 bytes.
 const MAX_LINE: usize = 512;
@@ -59,6 +59,9 @@ struct Shared {
 #[derive(Debug)]
 struct Peer {
     stream: Arc<TcpStream>,
+    address: SocketAddr,
+    /// True once it is known as a neighbor.
+    is_greeted: bool,
     reader: Option<JoinHandle<()>>,
 }
 
@@ -111,16 +114,17 @@ impl Shared {
             number += 1;
             self.forget_ended();
             let stream = Arc::new(stream);
-            let most = self.flood.links.len() + SPARE_PEERS;
-            if self.peers.lock().len() >= most {
-                self.note(&Refusal::TooMany(most), address);
+            if !self.make_room() {
+                self.note(&Refusal::TooMany(self.most_peers()), address);
                 return;
             }
-            self.peers.lock().insert(number, Peer { stream: Arc::clone(&stream), reader: None });
+            let peer =
+                Peer { stream: Arc::clone(&stream), address, is_greeted: false, reader: None };
+            self.peers.lock().insert(number, peer);
             let reader = {
                 let (shared, sender) = (Arc::clone(self), sender.clone());
                 threads::spawn("peer", &number.to_string(), move || {
-                    shared.serve(&stream, address, &sender);
+                    shared.serve(&stream, number, address, &sender);
                     let _ = stream.shutdown(Shutdown::Both);
                 })
             };
@@ -141,6 +145,40 @@ impl Shared {
         });
     }
 
+    fn most_peers(&self) -> usize {
+        self.flood.links.len() + SPARE_PEERS
+    }
+
+    /// False if there is no room for one more connection. Strangers who dial and say nothing, however many,
+    /// must not keep a neighbor out: whoever is longest in a handshake has to go.
+    fn make_room(&self) -> bool {
+        let mut peers = self.peers.lock();
+        if peers.len() < self.most_peers() {
+            return true;
+        }
+        let in_handshake = peers.iter().filter(|(_, peer)| !peer.is_greeted);
+        let Some(longest) = in_handshake.map(|(&number, _)| number).min() else { return false };
+        let Some(peer) = peers.remove(&longest) else { return false };
+        drop(peers);
+        let _ = peer.stream.shutdown(Shutdown::Both);
+        self.note(&Refusal::TooMany(self.most_peers()), peer.address);
+        if let Some(reader) = peer.reader {
+            // At once: nothing holds it but the socket. A panic was reported when it happened.
+            let _ = reader.join();
+        }
+        true
+    }
+
+    /// Takes note that a connection is that of a neighbor. False if it had to go before.
+    fn is_kept(&self, number: u64, is_greeted: bool) -> bool {
+        let mut peers = self.peers.lock();
+        let peer = peers.get_mut(&number);
+        peer.is_some_and(|peer| {
+            peer.is_greeted = is_greeted;
+            true
+        })
+    }
+
     fn forget_ended(&self) {
         self.peers
             .lock()
@@ -148,9 +186,19 @@ impl Shared {
     }
 
     /// One accepted connection, from its HELLO to its end.
-    fn serve(&self, stream: &Arc<TcpStream>, address: SocketAddr, sender: &FloodSender) {
+    fn serve(
+        &self,
+        stream: &Arc<TcpStream>,
+        number: u64,
+        address: SocketAddr,
+        sender: &FloodSender,
+    ) {
         let log = &self.flood.log;
-        let Greeted { mut channel, key, id, hello } = match self.hear_hello(stream, address) {
+        let greeted = self.hear_hello(stream, address);
+        if !self.is_kept(number, greeted.is_ok()) {
+            return;
+        }
+        let Greeted { mut channel, key, id, hello } = match greeted {
             Ok(greeted) => greeted,
             Err(refusal) => {
                 self.note(&refusal, address);

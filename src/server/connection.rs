@@ -11,6 +11,7 @@ use super::shared::{CLIENT_ENDED, IDLE, LINE_TOO_SLOW, LINGER, LINGER_BYTES, Sha
 use super::turn::Turn;
 use crate::places::Lookup;
 use crate::places::lookups::Answer;
+use crate::store::Round;
 
 /// Bytes read in one turn, at most.
 pub const READ_BYTES: usize = 64 * 1024;
@@ -38,6 +39,8 @@ pub struct Connection {
     since: Instant,
     /// A look-up that is asked for once the client has taken the replies before it.
     lookup: Option<Lookup>,
+    /// Replies that wait for the commit of what they show.
+    withheld: Option<Box<Withheld>>,
     /// Which readiness its lot waits for.
     pub awaits: Awaits,
     _open: Open,
@@ -52,6 +55,17 @@ enum Phase {
     Lingering {
         discarded: usize,
     },
+}
+
+/// Replies of a turn that wait for the commit of what they show, and how the connection goes on then.
+#[derive(Debug)]
+struct Withheld {
+    replies: Vec<u8>,
+    /// Sent instead if the commit comes late.
+    denials: Vec<u8>,
+    /// How many of them show a record.
+    shown: u64,
+    next: Next,
 }
 
 /// The readiness of a socket.
@@ -72,6 +86,8 @@ pub enum Step {
     Again,
     /// Places from the provider, before anything else.
     AskPlaces(Lookup),
+    /// The commit of what its replies show, before anything else; see [`Connection::commit_ends`].
+    AwaitCommit(Round),
     /// To be dropped, for this reason.
     Gone(&'static str),
 }
@@ -110,6 +126,7 @@ impl Connection {
             has_ended: false,
             since: Instant::now(),
             lookup: None,
+            withheld: None,
             awaits: Awaits::Readable,
             _open: open,
         })
@@ -145,8 +162,36 @@ impl Connection {
         desk.turn.begin();
         let next = self.session.answer(shared, places, &mut desk.turn);
         desk.turn.hand_over(shared);
-        let step = self.write_replies(&desk.turn.replies).and_then(|()| self.follow(next));
+        let step = self.send(shared, &mut desk.turn, next);
         step.unwrap_or_else(|error| Step::Gone(describe(&error)))
+    }
+
+    /// Goes on after [`Step::AwaitCommit`]: what the replies show is on disk, or it took too long.
+    pub fn commit_ends(&mut self, shared: &Shared, has_committed: bool) -> Step {
+        self.since = Instant::now();
+        let withheld = self.withheld.take().expect("only one that waits for a commit goes on");
+        let Withheld { replies, denials, shown, next } = *withheld;
+        let replies = if has_committed { replies } else { denials };
+        if !has_committed {
+            shared.commit_was_late(self.peer(), shown);
+        }
+        let step = self.write_replies(&replies).and_then(|()| self.follow(next));
+        step.unwrap_or_else(|error| Step::Gone(describe(&error)))
+    }
+
+    /// Sends the replies of a turn, or withholds them until what they show is on disk.
+    fn send(&mut self, shared: &Shared, turn: &mut Turn, next: Next) -> io::Result<Step> {
+        if let Some(round) = turn.awaits_commit(shared) {
+            self.withheld = Some(Box::new(Withheld {
+                replies: std::mem::take(&mut turn.replies),
+                denials: std::mem::take(&mut turn.denials),
+                shown: turn.shown,
+                next,
+            }));
+            return Ok(Step::AwaitCommit(round));
+        }
+        self.write_replies(&turn.replies)?;
+        self.follow(next)
     }
 
     fn try_turn(&mut self, shared: &Shared, desk: &mut Desk) -> io::Result<Step> {
@@ -179,8 +224,7 @@ impl Connection {
         let (taken, next) = self.session.handle(shared, input, self.has_ended, &mut desk.turn);
         self.keep_input(&input[taken..], taken > 0 || carried == 0);
         desk.turn.hand_over(shared);
-        self.write_replies(&desk.turn.replies)?;
-        self.follow(next)
+        self.send(shared, &mut desk.turn, next)
     }
 
     fn follow(&mut self, next: Next) -> io::Result<Step> {
@@ -344,3 +388,6 @@ pub fn describe(error: &io::Error) -> &'static str {
         _ => "failed",
     }
 }
+
+#[cfg(test)]
+mod tests;

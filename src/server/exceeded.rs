@@ -32,10 +32,12 @@ pub enum Limit {
     WhatsatPerAddress,
     /// `[places] queue`
     PlacesQueue,
+    /// `[data] commit_timeout`
+    CommitTime,
 }
 
 /// How many limits there are.
-const LIMITS: usize = Limit::PlacesQueue as usize + 1;
+const LIMITS: usize = Limit::CommitTime as usize + 1;
 
 /// How often the log speaks of one limit.
 const SAID_EVERY: Duration = Duration::from_secs(10);
@@ -71,6 +73,14 @@ impl Shared {
     }
 }
 
+impl Shared {
+    /// As [`Shared::exceeded`], for so many replies whose commit took too long.
+    pub fn commit_was_late(&self, peer: &str, replies: u64) {
+        self.counters.late_commits.add(replies.saturating_sub(1));
+        self.exceeded(Limit::CommitTime, peer);
+    }
+}
+
 impl Limit {
     fn count(self, counters: &Counters) -> &Count {
         match self {
@@ -83,6 +93,7 @@ impl Limit {
             Self::Records => &counters.refused_records,
             Self::Whatsat | Self::WhatsatPerAddress => &counters.refused_whatsat,
             Self::PlacesQueue => &counters.refused_lookups,
+            Self::CommitTime => &counters.late_commits,
         }
     }
 
@@ -106,6 +117,10 @@ impl Limit {
                 places.whatsat_per_second_per_address.to_string(),
             ),
             Self::PlacesQueue => ("[places] queue", places.queue.to_string()),
+            Self::CommitTime => {
+                let timeout = shared.store.as_ref().map(|store| store.commit_timeout());
+                ("[data] commit_timeout", time(timeout.unwrap_or_default()))
+            }
         }
     }
 
@@ -120,6 +135,7 @@ impl Limit {
             Self::Whatsat | Self::WhatsatPerAddress | Self::PlacesQueue => {
                 "WHATSAT are answered OVER_QUERY_LIMIT"
             }
+            Self::CommitTime => "replies whose record is not on disk in time become ?",
         }
     }
 
@@ -128,6 +144,7 @@ impl Limit {
             Self::Records => "raise it if there is memory for more",
             Self::Whatsat | Self::WhatsatPerAddress => "raise it if the provider may be asked more",
             Self::PlacesQueue => "raise it, or [places] workers, if the provider may be asked more",
+            Self::CommitTime => "see why the disk of [data] dir is slow or full",
             _ => "raise it if these clients mean well",
         }
     }

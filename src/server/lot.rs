@@ -19,6 +19,10 @@ use super::shared::{SERVER_STOPS, Shared};
 use super::ticket::Ticket;
 use crate::places::Lookup;
 use crate::places::lookups::{Answer, Asked, Call};
+use crate::store::Round;
+
+/// Why a connection is gone that a stop did not wait for any longer.
+const CUT: &str = "cut by the stop of the server";
 
 /// How often a lot looks for connections that waited too long.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
@@ -30,11 +34,21 @@ pub struct Lot {
     inbox: Receiver<Arrival>,
     /// Connections with a turn coming without waiting.
     again: VecDeque<usize>,
+    /// Connections whose replies wait for a commit, in the order of their rounds and deadlines.
+    withheld: VecDeque<AwaitsCommit>,
     ready: Vec<usize>,
     desk: Desk,
     swept: Instant,
     /// When what is still open at a stop is dropped.
     stop_deadline: Option<Instant>,
+}
+
+/// A connection that waits for a commit: out of the poller, so that what its client does meanwhile
+/// wakes nobody.
+struct AwaitsCommit {
+    connection: Box<Connection>,
+    round: Round,
+    deadline: Instant,
 }
 
 /// The way into a lot, for other threads.
@@ -80,6 +94,7 @@ impl Lot {
             waiting: Waiting::new(poller),
             inbox,
             again: VecDeque::new(),
+            withheld: VecDeque::new(),
             ready: Vec::new(),
             desk: Desk::new(max_line),
             swept: Instant::now(),
@@ -99,6 +114,16 @@ impl Lot {
         loop {
             while let Ok(arrival) = self.inbox.try_recv() {
                 if let Some(call) = self.take_in(shared, arrival) {
+                    return Leave::ToCall(call);
+                }
+            }
+            while let Some((connection, has_committed)) = self.next_committed(shared) {
+                let call = self.insert(shared, connection).and_then(|key| {
+                    self.guarded(shared, key, |connection, _| {
+                        connection.commit_ends(shared, has_committed)
+                    })
+                });
+                if let Some(call) = call {
                     return Leave::ToCall(call);
                 }
             }
@@ -143,7 +168,21 @@ impl Lot {
     }
 
     fn patience(&self) -> Duration {
-        if self.stop_deadline.is_some() { Duration::from_millis(20) } else { SWEEP_EVERY }
+        let patience =
+            if self.stop_deadline.is_some() { Duration::from_millis(20) } else { SWEEP_EVERY };
+        self.withheld.front().map_or(patience, |first| {
+            patience.min(first.deadline.saturating_duration_since(Instant::now()))
+        })
+    }
+
+    /// The next connection that needs not wait for its commit any more, and whether that came.
+    fn next_committed(&mut self, shared: &Shared) -> Option<(Box<Connection>, bool)> {
+        let first = self.withheld.front()?;
+        let has_committed = shared.store.as_ref()?.is_done(first.round);
+        if !has_committed && Instant::now() < first.deadline {
+            return None;
+        }
+        self.withheld.pop_front().map(|first| (first.connection, has_committed))
     }
 
     /// Takes one arrival in. A call is handed on to the worker.
@@ -209,6 +248,13 @@ impl Lot {
                 None
             }
             Step::AskPlaces(lookup) => self.ask_places(shared, key, lookup),
+            Step::AwaitCommit(round) => {
+                let timeout = shared.store.as_ref().map(|store| store.commit_timeout());
+                let deadline = Instant::now() + timeout.unwrap_or_default();
+                let connection = self.waiting.remove(key);
+                self.withheld.push_back(AwaitsCommit { connection, round, deadline });
+                None
+            }
             Step::Gone(reason) => {
                 self.close(shared, key, reason);
                 None
@@ -262,7 +308,10 @@ impl Lot {
         }
         if Instant::now() >= deadline {
             for key in self.waiting.keys() {
-                self.close(shared, key, "cut by the stop of the server");
+                self.close(shared, key, CUT);
+            }
+            for AwaitsCommit { connection, .. } in self.withheld.drain(..) {
+                log_closed(shared, connection.peer(), CUT);
             }
             return true;
         }

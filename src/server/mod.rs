@@ -224,10 +224,7 @@ impl Server {
         let (connections, is_stopping) = (Arc::default(), Arc::default());
         let mode = config.pool.mode;
         let watch = Arc::new(Watch::new(&flood, &lookups, mode, &connections, &is_stopping));
-        let admin = match self.admin {
-            Some(listener) => Some(start_admin(listener, &log, &watch)),
-            None => None,
-        };
+        let admin = self.admin.map(|listener| start_admin(listener, &log, &watch));
         let admin = admin.transpose().map_err(ServerError::Threads)?;
         let engine = match open.map(|open| open(&records, &log, &counters)).transpose() {
             Ok(engine) => engine,
@@ -353,6 +350,11 @@ impl ServerHandle {
     /// Stops: accepts nothing more, answers what was read, sends links what waits, commits the store,
     /// writes the log. Blocks until that is done, for [`STOP_WITHIN`] and [`COMMIT_AT_STOP_WITHIN`] at most.
     pub fn stop(self) {
+        self.stop_within(COMMIT_AT_STOP_WITHIN);
+    }
+
+    /// As [`ServerHandle::stop`], with so much time for the store.
+    fn stop_within(self, commit: Duration) {
         let Self {
             shared,
             clients,
@@ -382,7 +384,7 @@ impl ServerHandle {
             expiry.stop();
         }
         if let Some(store) = store {
-            store.stop(COMMIT_AT_STOP_WITHIN);
+            store.stop(commit);
         }
         // Last, so that the stop can be watched.
         drop(admin);
@@ -400,3 +402,6 @@ fn start_admin(listener: TcpListener, log: &Log, watch: &Arc<Watch>) -> io::Resu
     log.event(Level::Info, format_args!("admin: http://{address}/status"));
     Ok(admin)
 }
+
+#[cfg(test)]
+mod tests;

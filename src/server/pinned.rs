@@ -140,6 +140,7 @@ impl<'a> Conversation<'a> {
 
     fn write_replies(&mut self) -> io::Result<()> {
         self.turn.hand_over(self.shared);
+        self.await_commit();
         let written = self.write_by(Instant::now() + self.shared.limits.write_timeout);
         if let Err(error) = &written
             && would_block(error)
@@ -147,6 +148,22 @@ impl<'a> Conversation<'a> {
             self.shared.exceeded(Limit::Untaken, &self.session.peer);
         }
         written
+    }
+
+    /// Waits until what the replies show is on disk. If that takes too long they become denials.
+    fn await_commit(&mut self) {
+        let (Some(round), Some(store)) = (self.turn.awaits_commit(self.shared), &self.shared.store)
+        else {
+            return;
+        };
+        let deadline = Instant::now() + store.commit_timeout();
+        while !store.wait(round, deadline.min(Instant::now() + LOOK_EVERY)) {
+            if Instant::now() >= deadline || self.shared.is_stopping() {
+                std::mem::swap(&mut self.turn.replies, &mut self.turn.denials);
+                self.shared.commit_was_late(&self.session.peer, self.turn.shown);
+                return;
+            }
+        }
     }
 
     /// Writes all replies. The deadline is for the whole: taking some of it wins no time, or a byte

@@ -176,7 +176,7 @@ impl Session {
             }
         };
         turn.tally.iamat += 1;
-        self.reply(shared, line, turn, |replies| write_at(&held.fields(), replies));
+        self.reply_showing(shared, line, turn, |replies| write_at(&held.fields(), replies));
     }
 
     fn whatsat(
@@ -231,7 +231,7 @@ impl Session {
         turn: &mut Turn,
     ) {
         turn.tally.whatsat += 1;
-        self.reply(shared, line, turn, |replies| {
+        self.reply_showing(shared, line, turn, |replies| {
             replies.extend_from_slice(at);
             write_places(places, replies);
         });
@@ -245,9 +245,34 @@ impl Session {
         turn: &mut Turn,
         write: impl FnOnce(&mut Vec<u8>),
     ) {
-        self.replies += 1;
         let start = turn.replies.len();
         write(&mut turn.replies);
+        self.reply_ends(shared, line, start, false, turn);
+    }
+
+    /// As [`Session::reply`], for one that shows a record, which may have to be on disk first.
+    fn reply_showing(
+        &mut self,
+        shared: &Shared,
+        line: &[u8],
+        turn: &mut Turn,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) {
+        let start = turn.replies.len();
+        write(&mut turn.replies);
+        self.reply_ends(shared, line, start, true, turn);
+    }
+
+    fn reply_ends(
+        &mut self,
+        shared: &Shared,
+        line: &[u8],
+        start: usize,
+        shows_record: bool,
+        turn: &mut Turn,
+    ) {
+        self.replies += 1;
+        turn.reply_ends(shared, line, start, shows_record);
         turn.log_exchange(shared, &self.peer, line, start);
     }
 }

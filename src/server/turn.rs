@@ -6,7 +6,9 @@ use super::shared::{Clock, Shared};
 use crate::counters::Counters;
 use crate::flood::{Accepted, Batch, NeighborId};
 use crate::log::{self, Stamp, escape_into};
+use crate::protocol::reply::write_invalid;
 use crate::records::Record;
+use crate::store::Round;
 
 /// What one turn of a connection gathers, to be handed over at its end: one send to the flooder,
 /// one to the log, one write to the socket. A worker keeps one and uses it again.
@@ -16,6 +18,11 @@ pub struct Turn {
     pub now: Clock,
     /// Replies, in order.
     pub replies: Vec<u8>,
+    /// What is sent instead if the commit of what they show comes late: `? ` and the line for those
+    /// that show a record, the same bytes for others. Kept only where replies wait for commits.
+    pub denials: Vec<u8>,
+    /// Replies that show a record.
+    pub shown: u64,
     /// Commands, by what became of them.
     pub tally: Tally,
     /// Records to flood.
@@ -64,6 +71,8 @@ impl Default for Turn {
         Self {
             now: Clock::now(),
             replies: Vec::new(),
+            denials: Vec::new(),
+            shown: 0,
             tally: Tally::default(),
             accepted: Batch::new(),
             lines: Vec::new(),
@@ -79,8 +88,30 @@ impl Turn {
     pub fn begin(&mut self) {
         self.now = Clock::now();
         self.stamp = None;
-        self.replies.clear();
-        self.replies.shrink_to(KEPT_BYTES);
+        for bytes in [&mut self.replies, &mut self.denials] {
+            bytes.clear();
+            bytes.shrink_to(KEPT_BYTES);
+        }
+        self.shown = 0;
+    }
+
+    /// Takes note of the reply to a line, which stands in `replies` from `start` on.
+    pub fn reply_ends(&mut self, shared: &Shared, line: &[u8], start: usize, shows_record: bool) {
+        if shared.awaited_store().is_none() {
+            return;
+        }
+        if shows_record {
+            self.shown += 1;
+            write_invalid(line, &mut self.denials);
+        } else {
+            self.denials.extend_from_slice(&self.replies[start..]);
+        }
+    }
+
+    /// The commit that the replies have to wait for; `None` if they may be sent: nobody waits for
+    /// commits, they show no record, or all of them are on disk.
+    pub fn awaits_commit(&self, shared: &Shared) -> Option<Round> {
+        if self.shown == 0 { None } else { shared.awaited_store()?.want() }
     }
 
     /// Takes note of a record that was accepted as newer, and has to be flooded. A server without

@@ -215,3 +215,5 @@ impl StoreThread {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) mod told;

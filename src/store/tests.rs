@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use crossbeam_channel::bounded;
 use tempfile::TempDir;
 
 use super::engine::{EngineError, Fjall};
+use super::told::told;
 use super::*;
 use crate::config;
 use crate::log::LogThread;
@@ -83,28 +84,6 @@ fn sorted(records: &Records) -> Vec<Record> {
 
 fn always() -> Data {
     Data { durability: Durability::Always, interval: PATIENCE, ..Data::default() }
-}
-
-/// An engine that waits for a word before each commit, and fails if that word is no.
-struct Told {
-    words: Receiver<bool>,
-    commits: Sender<(Vec<Change>, bool)>,
-}
-
-fn told() -> (Box<Told>, Sender<bool>, Receiver<(Vec<Change>, bool)>) {
-    let (say, words) = unbounded();
-    let (commits, seen) = unbounded();
-    (Box::new(Told { words, commits }), say, seen)
-}
-
-impl Engine for Told {
-    fn commit(&mut self, changes: &[Change], is_safe: bool) -> Result<(), EngineError> {
-        self.commits.send((changes.to_vec(), is_safe)).unwrap();
-        match self.words.recv_timeout(PATIENCE) {
-            Ok(true) => Ok(()),
-            _ => Err(EngineError::Failed("as told".to_owned())),
-        }
-    }
 }
 
 #[test]

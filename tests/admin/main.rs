@@ -10,6 +10,8 @@ mod places_service;
 mod ports;
 #[path = "../support/process.rs"]
 mod process;
+#[path = "../support/relay.rs"]
+mod relay;
 #[path = "../support/servers.rs"]
 mod servers;
 #[path = "../support/talk.rs"]

@@ -189,6 +189,23 @@ fn who_stalls_in_the_handshake_or_behind_it_is_given_up() {
 }
 
 #[test]
+fn strangers_who_dial_and_say_nothing_do_not_keep_a_neighbor_out() {
+    let herd = alone();
+    let dial = || TcpStream::connect(herd["A"].links).unwrap();
+    let mut line = greet(&herd, OLD);
+    // More than there is room for, twice.
+    let mut strangers: Vec<_> = (0..150).map(|_| dial()).collect();
+    line.say(update("before"));
+    herd.agree_on("before", |_| true);
+    herd["A"].logs(1, &["links: ", " refused: 65 connections of neighbors are open already"]);
+    let mut line = greet(&herd, OLD);
+    line.say(update("after"));
+    herd.agree_on("after", |_| true);
+    strangers[0].set_read_timeout(Some(LIMIT)).unwrap();
+    assert_eq!(strangers[0].read(&mut [0]).unwrap_or(0), 0);
+}
+
+#[test]
 fn the_name_and_the_version_in_an_encrypted_hello_have_to_be_right_too() {
     let herd = alone();
     let listener = TcpListener::bind(herd["B"].links).unwrap();

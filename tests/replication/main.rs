@@ -19,6 +19,8 @@ mod ports;
 mod process;
 #[path = "../support/recorder.rs"]
 mod recorder;
+#[path = "../support/relay.rs"]
+mod relay;
 #[path = "../support/servers.rs"]
 mod servers;
 #[path = "../support/talk.rs"]
@@ -32,5 +34,6 @@ mod load;
 mod one_shot;
 mod overload;
 mod plain;
+mod repair;
 mod shapes;
 mod under_load;

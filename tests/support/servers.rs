@@ -1,4 +1,4 @@
-//! A herd of real servers, each `herd serve NAME` with one conf file: started, killed, frozen and
+//! A herd of real servers, each `herd serve NAME` with a conf file: started, killed, frozen and
 //! started again one by one.
 
 #![allow(dead_code, reason = "each test crate uses a part of it")]
@@ -9,6 +9,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use herd::admin::Status;
@@ -18,6 +19,7 @@ use tempfile::TempDir;
 
 use crate::ports;
 use crate::process::Process;
+use crate::relay::Relay;
 
 /// Longest wait for what has to come about. No test waits for it to pass.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
@@ -32,6 +34,7 @@ pub(crate) struct Plan {
     late: Vec<String>,
     one_sided: bool,
     everywhere: bool,
+    relays: Vec<Arc<Relay>>,
     conf: String,
     keys: Vec<(String, String)>,
     through: Vec<(String, String, SocketAddr)>,
@@ -80,6 +83,7 @@ impl Plan {
             late: Vec::new(),
             one_sided: false,
             everywhere: false,
+            relays: Vec::new(),
             conf: String::new(),
             keys: Vec::new(),
             through: Vec::new(),
@@ -103,6 +107,12 @@ impl Plan {
     /// Clients are listened for on all addresses of this machine.
     pub(crate) fn listening_everywhere(mut self) -> Self {
         self.everywhere = true;
+        self
+    }
+
+    /// The server that it is from dials the other one through the relay.
+    pub(crate) fn relayed(mut self, relay: &Arc<Relay>) -> Self {
+        self.relays.push(Arc::clone(relay));
         self
     }
 
@@ -162,6 +172,10 @@ impl Plan {
             if let Some((_, text)) = self.keys.iter().find(|(of, _)| of == name) {
                 write_keys(keys, text);
             }
+        }
+        for relay in &self.relays {
+            let to = servers.iter().find(|server| server.name == relay.to).unwrap();
+            relay.leads_to(to.links);
         }
         for server in servers.iter_mut().filter(|server| !self.late.contains(&server.name)) {
             if server.faketime.is_some() {
@@ -227,7 +241,9 @@ impl Plan {
             let ip = if self.everywhere { Ipv4Addr::UNSPECIFIED.into() } else { addr.ip() };
             let listen = SocketAddr::new(ip, addr.port());
             let through = self.through.iter().find(|(from, to, _)| from == of && to == name);
-            let links = through.map_or(links, |(_, _, addr)| addr);
+            let relay = self.relays.iter().find(|it| it.from == of && it.to == *name);
+            let links = through.map_or(*links, |(_, _, addr)| *addr);
+            let links = relay.map_or(links, |relay| relay.addr);
             server(name, listen, format!("links = \"{links}\"\nadmin = \"{admin}\""));
         }
         for Other { name, kind, addr } in &self.others {

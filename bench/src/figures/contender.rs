@@ -9,6 +9,9 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use herd::config::Config;
+use herd::flood::key;
+use herd::server::{Server, ServerHandle};
 use tempfile::TempDir;
 
 use super::FiguresError;
@@ -92,6 +95,34 @@ impl Programs {
         );
         let conf = write_conf(&directory, servers, &rest)?;
         self.serve("Bench", &conf, Some(directory))
+    }
+
+    /// Two herd servers with a link between them: one as a process, one in this process.
+    pub(super) fn two_herds(&self, has_key: bool) -> Result<(Running, ServerHandle), FiguresError> {
+        let failed = |error: &dyn std::fmt::Display| FiguresError::Start("herd", error.to_string());
+        let ports = free_ports(4)?;
+        let servers = format!(
+            "[[server]]\nname = \"S0\"\nlisten = \"127.0.0.1:{}\"\nlinks = \"127.0.0.1:{}\"\n\
+             neighbors = [\"S1\"]\n\
+             [[server]]\nname = \"S1\"\nlisten = \"127.0.0.1:{}\"\nlinks = \"127.0.0.1:{}\"\n",
+            ports[0], ports[1], ports[2], ports[3]
+        );
+        let directory = tempfile::tempdir()?;
+        let key_file = directory.path().join("herd.key");
+        let links = if has_key {
+            key::write_new(&key_file)?;
+            format!("[links]\nkey_file = '{}'\n", key_file.display())
+        } else {
+            String::new()
+        };
+        let rest = format!("{links}[log]\ntraffic = false\n");
+        let conf = write_conf(&directory, &servers, &rest)?;
+        let config = Config::load(&conf).map_err(|error| failed(&error))?;
+        let name = &config.servers[1].name;
+        let here = Server::bind(&config, name)
+            .and_then(|server| server.start(&config))
+            .map_err(|error| failed(&error))?;
+        Ok((self.serve("S0", &conf, Some(directory))?, here))
     }
 
     /// As many herd servers in a line or a ring, with links between them.

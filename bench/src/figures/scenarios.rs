@@ -36,6 +36,7 @@ pub(super) fn all(programs: &Programs) -> Vec<Scenario> {
         memory(),
         line(),
         frozen::scenario(),
+        flood(),
     ]
 }
 
@@ -174,6 +175,46 @@ fn line() -> Scenario {
         ),
         reference: None,
         contenders: vec![Contender { name: "herd, lots, traffic log", run: Box::new(run) }],
+    }
+}
+
+/// The second server runs in this process, so that its records can be counted while they come.
+fn flood() -> Scenario {
+    const CLEAR: &str = "links in clear";
+    let contender = |name, has_key| Contender {
+        name,
+        run: Box::new(move |bench: &Bench| {
+            let (near, far) = bench.programs.two_herds(has_key)?;
+            // Only once the link is up.
+            let timeout = Duration::from_secs(10);
+            let mut client = Client::connect(&near.address, timeout)?;
+            time_to_cross(&mut client, &mut Client::connect(far.address(), timeout)?, "warm-up")?;
+            drop(client);
+            // So many that hardly a client is drawn twice: no update replaces another in the outbox.
+            let load = Load { clients: u32::MAX, ..load(bench, &near, Work::Iamat, 16, 64) };
+            let records = far.records();
+            let (outcome, reached) = std::thread::scope(|scope| {
+                let counting = scope.spawn(|| {
+                    std::thread::sleep(WARM_UP);
+                    let (begun, before) = (Instant::now(), records.len());
+                    std::thread::sleep(bench.seconds);
+                    (records.len() - before) as f64 / begun.elapsed().as_secs_f64()
+                });
+                let outcome = run(&load);
+                let reached = counting.join().expect("counting does not panic");
+                Ok::<_, FiguresError>((clean(name, outcome?)?, reached))
+            })?;
+            far.stop();
+            Ok(vec![("records/s at the other", reached), ("replies/s", outcome.rate)])
+        }),
+    };
+    Scenario {
+        name: "flood",
+        about: "two servers, 16 connections x 64 outstanding IAMAT of ever new clients to one: \
+                records that reach the other; lots, no traffic log"
+            .to_string(),
+        reference: Some(CLEAR),
+        contenders: vec![contender(CLEAR, false), contender("links with a key", true)],
     }
 }
 
