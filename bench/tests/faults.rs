@@ -35,12 +35,30 @@ fn check(options: &str) {
 
 #[test]
 fn a_herd_keeps_its_promises_through_faults_that_are_always_the_same() {
-    check("--rounds 2 --seed 4");
+    check("--rounds 2 --seed 4 --data");
 }
 
 #[test]
 fn a_herd_keeps_its_promises_through_faults_that_are_drawn_anew() {
     check(&format!("--rounds 2 --seed {}", fastrand::u32(..)));
+}
+
+#[test]
+fn a_herd_that_answers_after_the_commit_loses_nothing_and_its_links_take_no_flipped_bit() {
+    check(&format!("--rounds 2 --seed {} --durability always --key", fastrand::u32(..)));
+}
+
+#[test]
+fn a_herd_keeps_its_promises_when_packets_vanish_between_its_servers() {
+    let probe = format!("herd-probe-{}", std::process::id());
+    let may = Command::new("ip").args(["netns", "add", &probe]).output();
+    if !may.is_ok_and(|output| output.status.success()) {
+        println!("skipped: network namespaces need root and `ip netns`");
+        return;
+    }
+    let removed = Command::new("ip").args(["netns", "del", &probe]).status().unwrap();
+    assert!(removed.success());
+    check(&format!("--rounds 1 --seed {} --netns", fastrand::u32(..)));
 }
 
 #[test]

@@ -26,6 +26,7 @@ mod servers;
 #[path = "../support/talk.rs"]
 mod talk;
 
+mod clocks;
 mod faults;
 mod handshake;
 mod keys;

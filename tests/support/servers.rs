@@ -3,6 +3,7 @@
 
 #![allow(dead_code, reason = "each test crate uses a part of it")]
 
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
@@ -37,6 +38,8 @@ pub(crate) struct Plan {
     conf: String,
     keys: Vec<(String, String)>,
     through: Vec<(String, String, SocketAddr)>,
+    clocks: Vec<(String, PathBuf)>,
+    differing: Vec<(String, String, String)>,
 }
 
 /// A neighbor that is no `herd serve`.
@@ -67,6 +70,8 @@ pub(crate) struct Server {
     conf: PathBuf,
     keys: PathBuf,
     log: PathBuf,
+    /// What its clock is set with, if it can be.
+    faketime: Option<PathBuf>,
 }
 
 impl Plan {
@@ -82,6 +87,8 @@ impl Plan {
             conf: String::new(),
             keys: Vec::new(),
             through: Vec::new(),
+            clocks: Vec::new(),
+            differing: Vec::new(),
         }
     }
 
@@ -134,6 +141,18 @@ impl Plan {
         self
     }
 
+    /// In the conf file of that server, one text stands instead of another.
+    pub(crate) fn but_in(mut self, name: &str, text: &str, instead: &str) -> Self {
+        self.differing.push((name.to_owned(), text.to_owned(), instead.to_owned()));
+        self
+    }
+
+    /// A server whose clock can be set ([`Server::set_clock`]), with this libfaketime.
+    pub(crate) fn clock(mut self, name: &str, faketime: &Path) -> Self {
+        self.clocks.push((name.to_owned(), faketime.to_owned()));
+        self
+    }
+
     /// Starts all of it and waits until the servers listen.
     pub(crate) fn start(&self) -> Herd {
         // Someone outside this process can take a port between its choice and its use.
@@ -159,7 +178,10 @@ impl Plan {
             relay.leads_to(to.links);
         }
         for server in servers.iter_mut().filter(|server| !self.late.contains(&server.name)) {
-            match Process::start(&server.name, &server.conf) {
+            if server.faketime.is_some() {
+                server.set_clock(0);
+            }
+            match server.run() {
                 Ok(process) => server.process = Some(process),
                 Err(Some(CANNOT_LISTEN)) => return None,
                 Err(code) => panic!("`herd serve {}` ended with {code:?}", server.name),
@@ -193,6 +215,10 @@ impl Plan {
                 conf: directory.join(format!("{name}.toml")),
                 keys: directory.join(format!("{name}.key")),
                 log: directory.join(format!("{name}.log")),
+                faketime: {
+                    let mut clocks = self.clocks.iter();
+                    clocks.find(|(of, _)| of == name).map(|(_, library)| library.clone())
+                },
             };
             (server, held)
         };
@@ -228,6 +254,9 @@ impl Plan {
             let section = if self.conf.contains("[links]") { "" } else { "[links]\n" };
             let path = directory.join(format!("{of}.key"));
             writeln!(text, "{section}key_file = '{}'", path.display()).unwrap();
+        }
+        for (_, from, to) in self.differing.iter().filter(|(name, ..)| name == of) {
+            text = text.replace(from, to);
         }
         text
     }
@@ -269,7 +298,7 @@ impl Herd {
         assert!(server.process.is_none(), "{name} runs");
         let deadline = Instant::now() + LIMIT;
         server.process = loop {
-            match Process::start(name, &server.conf) {
+            match server.run() {
                 Ok(process) => break Some(process),
                 // Someone outside this process has its port, and may leave it.
                 Err(Some(CANNOT_LISTEN)) if Instant::now() < deadline => {}
@@ -362,6 +391,34 @@ impl Herd {
 }
 
 impl Server {
+    #[track_caller]
+    fn run(&self) -> Result<Process, Option<i32>> {
+        let Some(faketime) = &self.faketime else { return Process::start(&self.name, &self.conf) };
+        let offset = self.clock_file();
+        let variables: [(&str, &OsStr); 5] = [
+            ("LD_PRELOAD", faketime.as_os_str()),
+            ("FAKETIME_TIMESTAMP_FILE", offset.as_os_str()),
+            ("FAKETIME_NO_CACHE", OsStr::new("1")),
+            // Only the time of day is set on real machines too.
+            ("FAKETIME_DONT_FAKE_MONOTONIC", OsStr::new("1")),
+            // It would leave files of servers that are killed.
+            ("FAKETIME_DISABLE_SHM", OsStr::new("1")),
+        ];
+        Process::start_with(&self.name, &self.conf, &variables)
+    }
+
+    /// Sets its clock so many seconds after this machine's, or before it.
+    #[track_caller]
+    pub(crate) fn set_clock(&self, seconds: i64) {
+        let new = self.clock_file().with_extension("new-clock");
+        std::fs::write(&new, format!("{seconds:+}\n")).unwrap();
+        std::fs::rename(new, self.clock_file()).unwrap();
+    }
+
+    fn clock_file(&self) -> PathBuf {
+        self.conf.with_extension("clock")
+    }
+
     /// A connection as a client.
     #[track_caller]
     pub(crate) fn client(&self) -> Client {
