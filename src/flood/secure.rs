@@ -1,9 +1,8 @@
 //! What a link is spoken through: a socket, in clear or in Noise.
 //!
 //! With a key, the two sides of a connection first shake hands as `Noise_NNpsk0_25519_ChaChaPoly_BLAKE2s`, the
-//! one that dialed first, each in one message; all else, HELLO too, goes in [`messages`](super::messages).
-//! Whose first two bytes are another length, or a text,
-//! speaks something else, and is told so in clear.
+//! one that dialed first, each in one message; all else, HELLO too, goes in [`messages`](super::messages). Who
+//! begins with anything but the length of a handshake's message speaks something else, and is told so in clear.
 //!
 //! Why NNpsk0:
 //!
