@@ -41,8 +41,6 @@ pub(super) struct HerdConf {
     pub(super) mode: &'static str,
     pub(super) workers: usize,
     pub(super) has_log: bool,
-    /// Keys of `[limits]`.
-    pub(super) limits: &'static str,
 }
 
 impl Programs {
@@ -68,11 +66,11 @@ impl Programs {
 
     /// One herd server without neighbors.
     pub(super) fn herd(&self, conf: HerdConf) -> Result<Running, FiguresError> {
-        let HerdConf { mode, workers, has_log, limits } = conf;
+        let HerdConf { mode, workers, has_log } = conf;
         let servers = "[[server]]\nname = \"Bench\"\nlisten = \"127.0.0.1:0\"\n";
         let rest = format!(
             "[pool]\nmode = \"{mode}\"\nworkers = {workers}\nmax_connections = 15000\n\
-             [limits]\n{limits}[log]\ntraffic = {has_log}\n"
+             [log]\ntraffic = {has_log}\n"
         );
         let directory = tempfile::tempdir()?;
         let conf = write_conf(&directory, servers, &rest)?;
