@@ -73,6 +73,8 @@ pub struct Call<T> {
 pub struct Finished<T> {
     /// Tickets with their answers: that of the caller first.
     pub answered: Vec<(T, Answer)>,
+    /// How many of them were refused, as they waited too long in the queue.
+    pub late: usize,
     /// Whose turn it is now.
     pub next: Option<Call<T>>,
 }
@@ -147,6 +149,7 @@ impl<T> Call<T> {
             .chain(waited)
             .map(|ticket| (ticket, Arc::clone(&answer)))
             .collect();
+        let on_time = answered.len();
         let mut next = None;
         while let Some(queued) = state.queue.pop_front() {
             let waiting =
@@ -165,7 +168,7 @@ impl<T> Call<T> {
             state.calls -= 1;
         }
         drop(state);
-        Finished { answered, next }
+        Finished { late: answered.len() - on_time, answered, next }
     }
 }
 
@@ -267,6 +270,7 @@ mod tests {
         assert!(matches!(lookups.ask(lookup(2.0), "b"), Asked::Waiting));
         let finished = first.run();
         assert_eq!(text(&finished.answered), [("a", "0".into()), ("b", "OVER_QUERY_LIMIT".into())]);
+        assert_eq!(finished.late, 1);
         assert_eq!(lookups.load(), (0, 0));
     }
 

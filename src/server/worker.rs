@@ -62,7 +62,7 @@ impl Lots {
             match lot.run(shared, open, self.stop_within) {
                 Leave::ToCall(call) => {
                     self.give(Some(lot));
-                    self.call(call);
+                    self.call(shared, call);
                 }
                 Leave::Stopped => {
                     drop(lot);
@@ -77,8 +77,9 @@ impl Lots {
     }
 
     /// Calls the provider, which may block, and sends everyone who waited for it on.
-    fn call(&self, call: Call<Ticket>) {
+    fn call(&self, shared: &Shared, call: Call<Ticket>) {
         let finished = call.run();
+        shared.waited_too_long(finished.late);
         for (ticket, answer) in finished.answered {
             self.send_on(ticket, answer);
         }

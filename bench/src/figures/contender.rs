@@ -48,8 +48,6 @@ pub(super) struct HerdConf {
     pub(super) has_log: bool,
     /// `[data] durability`; `None`: nothing is kept on disk.
     pub(super) durability: Option<&'static str>,
-    /// Keys of `[limits]`.
-    pub(super) limits: &'static str,
 }
 
 /// Who is whose neighbor.
@@ -84,7 +82,7 @@ impl Programs {
 
     /// One herd server without neighbors.
     pub(super) fn herd(&self, conf: HerdConf) -> Result<Running, FiguresError> {
-        let HerdConf { mode, workers, has_log, durability, limits } = conf;
+        let HerdConf { mode, workers, has_log, durability } = conf;
         let directory = tempfile::tempdir()?;
         let data = durability.map_or_else(String::new, |durability| {
             let dir = directory.path().join("data");
@@ -93,7 +91,7 @@ impl Programs {
         let servers = "[[server]]\nname = \"Bench\"\nlisten = \"127.0.0.1:0\"\n";
         let rest = format!(
             "[pool]\nmode = \"{mode}\"\nworkers = {workers}\nmax_connections = 15000\n\
-             {data}[limits]\n{limits}[log]\ntraffic = {has_log}\n"
+             {data}[log]\ntraffic = {has_log}\n"
         );
         let conf = write_conf(&directory, servers, &rest)?;
         self.serve("Bench", &conf, Some(directory))

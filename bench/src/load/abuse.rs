@@ -15,6 +15,13 @@ use super::{LoadError, TIMEOUT};
 /// taken.
 const EVERY: Duration = Duration::from_secs(1);
 
+/// Longest wait until all is sent that is taken: less than the server's `write_timeout` takes to close
+/// the first.
+const SETTLE_WITHIN: Duration = Duration::from_secs(20);
+
+/// A server that is busy with many of them may take this long to come back to one.
+const SETTLED_FOR: Duration = Duration::from_secs(3);
+
 /// Turns are spread over [`EVERY`] in so many parts, so that they do not come all at once.
 const PARTS: usize = 100;
 
@@ -48,7 +55,8 @@ struct Abuser {
 }
 
 impl Abusers {
-    /// Connects all of them, and returns once each has had two turns.
+    /// Connects all of them, and returns once those that never read can send no more, or after
+    /// [`SETTLE_WITHIN`].
     ///
     /// # Errors
     ///
@@ -68,10 +76,7 @@ impl Abusers {
             }
         }
         let (is_over, came_back) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
-        for _ in 0..2 {
-            abusers.iter_mut().for_each(|abuser| abuser.turn());
-            thread::sleep(EVERY);
-        }
+        settle(&mut abusers);
         let thread = {
             let (is_over, came_back) = (Arc::clone(&is_over), Arc::clone(&came_back));
             thread::spawn(move || work(&mut abusers, to, &is_over, &came_back))
@@ -91,6 +96,22 @@ impl Drop for Abusers {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+    }
+}
+
+/// Turns until nobody has sent more for [`SETTLED_FOR`].
+fn settle(abusers: &mut [Abuser]) {
+    let begin = Instant::now();
+    let mut since = begin;
+    while since.elapsed() < SETTLED_FOR && begin.elapsed() < SETTLE_WITHIN {
+        for abuser in abusers.iter_mut().filter(|abuser| abuser.is_mute) {
+            let before = abuser.sent;
+            abuser.turn();
+            if abuser.sent > before {
+                since = Instant::now();
+            }
+        }
+        thread::sleep(Duration::from_millis(20));
     }
 }
 
