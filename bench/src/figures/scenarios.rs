@@ -42,7 +42,7 @@ pub(super) fn all(programs: &Programs) -> Vec<Scenario> {
 }
 
 fn pipelined(programs: &Programs) -> Scenario {
-    let pinned = HerdConf { mode: "pinned", workers: 64, has_log: true };
+    let pinned = HerdConf { mode: "pinned", workers: 64, ..LOTS };
     let mut contenders = vec![
         herd("herd, lots, traffic log", LOTS, 16, 64),
         herd("herd, lots, no traffic log", LOTS_WITHOUT_LOG, 16, 64),
@@ -68,7 +68,7 @@ fn pipelined(programs: &Programs) -> Scenario {
 }
 
 fn request_reply(name: &'static str, connections: usize) -> Scenario {
-    let pinned = HerdConf { mode: "pinned", workers: connections, has_log: true };
+    let pinned = HerdConf { mode: "pinned", workers: connections, ..LOTS };
     Scenario {
         name,
         about: format!("{connections} connections x 1 outstanding IAMAT, {CLIENTS} clients"),
