@@ -15,7 +15,7 @@ use prometheus_client::registry::Registry;
 use super::Watched;
 use super::status::{LinkStatus, Status};
 use crate::counters::{Count, Counters};
-use crate::threads;
+use crate::{store, threads};
 
 /// The metrics of one server.
 pub struct Metrics(Registry);
@@ -57,6 +57,9 @@ impl Collector for Scrape {
         let mut families = Families(encoder);
         families.server(&status)?;
         families.links(&status.links)?;
+        if let Some(store) = self.0.store() {
+            families.store(&store)?;
+        }
         families.counters(self.0.counters())?;
         families.counter(
             "log_lines_dropped",
@@ -126,6 +129,15 @@ impl Families<'_> {
         let (sent, received) = (counts(|link| link.sent), counts(|link| link.received));
         self.counts("link_updates_sent", "Updates sent", "neighbor", &sent)?;
         self.counts("link_updates_received", "Updates received", "neighbor", &received)
+    }
+
+    fn store(&mut self, store: &store::Status) -> fmt::Result {
+        let store::Status { unsaved, lag, error } = store;
+        self.gauge("store_unsaved_records", "Records not on disk yet", *unsaved as u64)?;
+        let help = "How long the oldest of them has waited, at most";
+        self.gauge("store_lag_seconds", help, lag.as_secs_f64())?;
+        let help = "1 while writing to the disk fails, else 0; the log says why";
+        self.gauge("store_failing", help, u64::from(error.is_some()))
     }
 
     /// Every counter that there is: one that is added and not named here does not compile.

@@ -25,7 +25,7 @@ use ::log::Level;
 use self::pages::Pages;
 use crate::counters::Counters;
 use crate::log::{Log, Seldom};
-use crate::{listening, threads};
+use crate::{listening, store, threads};
 pub use status::Status;
 
 /// Connections at a time, a thread each. One more cuts the oldest off: who asks is answered within
@@ -46,6 +46,9 @@ pub trait Watched: Send + Sync + 'static {
     ///
     /// Why not.
     fn readiness(&self) -> Result<(), String>;
+
+    /// How the store does; `None` without one, and until it is loaded.
+    fn store(&self) -> Option<store::Status>;
 
     /// What was done and refused.
     fn counters(&self) -> &Counters;

@@ -247,6 +247,9 @@ impl Server {
             )
         };
         let store = engine.map(start_store).transpose().map_err(ServerError::Threads)?;
+        if let Some(thread) = &store {
+            watch.set_store(thread.store());
+        }
         let start_expiry = |expire_after| {
             ExpiryThread::start(
                 Arc::clone(&records),

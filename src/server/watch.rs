@@ -15,6 +15,7 @@ use crate::log::Log;
 use crate::places::lookups::Lookups;
 use crate::protocol::ServerName;
 use crate::records::Records;
+use crate::store::{self, Store};
 
 /// How long a server that no neighbor has synced with is not ready: they may all be down.
 const READY_AFTER: Duration = Duration::from_secs(10);
@@ -31,6 +32,7 @@ pub struct Watch {
     connections: Arc<AtomicUsize>,
     mode: PoolMode,
     pool: OnceLock<Weak<Pool>>,
+    store: OnceLock<Weak<Store>>,
     log: Log,
     is_stopping: Arc<AtomicBool>,
     is_loaded: AtomicBool,
@@ -55,6 +57,7 @@ impl Watch {
             connections: Arc::clone(connections),
             mode,
             pool: OnceLock::new(),
+            store: OnceLock::new(),
             log: flood.log.clone(),
             is_stopping: Arc::clone(is_stopping),
             is_loaded: AtomicBool::new(false),
@@ -65,6 +68,12 @@ impl Watch {
     pub fn set_pool(&self, pool: &Arc<Pool>) {
         // There is one pool in the life of a server.
         let _ = self.pool.set(Arc::downgrade(pool));
+    }
+
+    /// Takes note of what keeps the records.
+    pub fn set_store(&self, store: &Arc<Store>) {
+        // There is one store in the life of a server.
+        let _ = self.store.set(Arc::downgrade(store));
     }
 
     /// Takes note that what was on disk is in memory.
@@ -163,6 +172,10 @@ impl Watched for Watch {
         }
         let wait = READY_AFTER.as_secs();
         Err(format!("no neighbor has synced yet; ready {wait} s after the start at the latest"))
+    }
+
+    fn store(&self) -> Option<store::Status> {
+        self.store.get().and_then(Weak::upgrade).map(|store| store.status())
     }
 
     fn counters(&self) -> &Counters {

@@ -240,6 +240,24 @@ fn many_scrapes_at_a_time_are_all_answered_while_clients_are_too() {
 }
 
 #[test]
+fn the_metrics_of_a_server_with_a_store_say_what_is_not_on_disk_yet() {
+    let (_without, admin) = watched("");
+    assert!(!page(admin, "/metrics").contains("herd_store_unsaved_records"));
+    let data = tempfile::tempdir().unwrap();
+    let (server, admin) =
+        watched(&format!("[data]\ndir = '{}'\ninterval = \"10ms\"\n", data.path().display()));
+    Talk::to(server.address).report("kiwi");
+    eventually("it is on disk", || {
+        let scrape = metrics(admin);
+        scrape.value("herd_records_stored_total") > 0.5
+            && scrape.value("herd_store_unsaved_records") < 0.5
+    });
+    let scrape = metrics(admin);
+    is_number(scrape.value("herd_store_lag_seconds"), 0);
+    is_number(scrape.value("herd_store_failing"), 0);
+}
+
+#[test]
 fn without_an_admin_in_the_conf_there_is_none() {
     let server = Embedded::start(&Mode::Lots.pool(""));
     assert_eq!(server.admin, None);

@@ -53,7 +53,7 @@ struct Other {
 pub(crate) struct Herd {
     servers: Vec<Server>,
     // Dropped last: conf file and logs are in it.
-    directory: TempDir,
+    _directory: TempDir,
 }
 
 /// One server of a herd.
@@ -187,7 +187,7 @@ impl Plan {
                 Err(code) => panic!("`herd serve {}` ended with {code:?}", server.name),
             }
         }
-        Some(Herd { servers, directory })
+        Some(Herd { servers, _directory: directory })
     }
 
     fn servers(&self, directory: &Path) -> Vec<Server> {
@@ -286,9 +286,9 @@ impl Herd {
         &self.servers
     }
 
-    /// The conf file.
+    /// The conf file of the first server, in which all are.
     pub(crate) fn conf(&self) -> PathBuf {
-        self.directory.path().join("herd.toml")
+        self.servers[0].conf.clone()
     }
 
     /// Starts a server that does not run.
