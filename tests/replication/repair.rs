@@ -95,7 +95,8 @@ fn what_was_reported_on_both_sides_of_a_cut_is_on_both_after_it() {
 
 #[test]
 fn updates_that_are_lost_while_the_link_is_up_are_repaired_by_the_next_sync() {
-    let pair = Pair::start("[links]\nsync_interval = \"1s\"");
+    // So long that the link stays up however slow the machine is.
+    let pair = Pair::start("[links]\nsync_interval = \"1s\"\ntimeout = \"60s\"");
     for (relay, name) in pair.relays.iter().zip(["A", "B"]) {
         relay.loses_updates(true);
         let at = pair.herd[name].report(&format!("lost-by-{name}"), "+1-2", "3");
