@@ -18,8 +18,9 @@ use super::oracle::{Answered, Oracle, Walker, location};
 /// Threads that report.
 const THREADS: usize = 6;
 
-/// From one report of a thread to the next, at least: some hundred reports a second in all.
-const PACE: Duration = Duration::from_millis(4);
+/// From one report of a thread to the next, at least, in milliseconds: from as fast as answered, so that
+/// outboxes have much to carry, to some hundred a second. One of them is drawn for each herd.
+const PACES_MS: [u64; 4] = [0, 1, 4, 10];
 
 /// Longest wait of a client for its server.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -92,6 +93,7 @@ impl Clients {
         let mut clients =
             Self { shared: Arc::clone(&shared), threads: Vec::new(), walkers: Vec::new() };
         let mut rng = Rng::with_seed(seed);
+        let pace = Duration::from_millis(rng.choice(PACES_MS).unwrap_or_default());
         for thread in 0..THREADS {
             let mine = (0..each).map(move |number| Walker { thread, number });
             clients.walkers.extend(mine.map(Walker::name));
@@ -99,6 +101,7 @@ impl Clients {
                 shared: Arc::clone(&shared),
                 connections: shared.servers.iter().map(|_| Connection::Closed(None)).collect(),
                 rng: rng.fork(),
+                pace,
                 last_time: Nanos(0),
             };
             let run = move || reporter.run(thread, each);
@@ -194,6 +197,7 @@ struct Reporter {
     shared: Arc<Shared>,
     connections: Vec<Connection>,
     rng: Rng,
+    pace: Duration,
     last_time: Nanos,
 }
 
@@ -205,10 +209,11 @@ impl Reporter {
                 return;
             }
             let begun = Instant::now();
-            if let Some(id) = self.draw() {
-                self.report(id, &Walker { thread, number }.name());
+            match self.draw() {
+                Some(id) => self.report(id, &Walker { thread, number }.name()),
+                None => thread::sleep(Duration::from_millis(5)),
             }
-            thread::sleep(PACE.saturating_sub(begun.elapsed()));
+            thread::sleep(self.pace.saturating_sub(begun.elapsed()));
         }
     }
 
