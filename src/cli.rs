@@ -14,13 +14,17 @@ use argh::{EarlyExit, FromArgs};
 herd up                                  start the five servers of conf/herd.toml
 herd send Alford IAMAT kiwi +34.068930-118.445127 1479413884.392014450
 herd send Ball WHATSAT kiwi 10 5         what is near kiwi, asked of another server
+herd status                              which servers are up, and do they know the same?
 herd up --help                           more about one command",
     note = "Options take their value as the next word: --conf FILE, not --conf=FILE.",
     error_code(0, "all went well"),
     error_code(1, "the command line is wrong"),
     error_code(2, "the conf file is wrong"),
     error_code(3, "an address cannot be listened on"),
-    error_code(4, "something failed at run time: a server cannot be reached, for one"),
+    error_code(
+        4,
+        "something failed at run time: a server cannot be reached, for one; status: not all is well"
+    ),
     error_code(5, "send: a reply was \"? \", so the server refused a command")
 )]
 pub(crate) struct Herd {
@@ -38,7 +42,9 @@ pub(crate) enum Command {
     Up(Up),
     Serve(Serve),
     Send(Send),
+    Status(Status),
     CheckConf(CheckConf),
+    Keygen(Keygen),
 }
 
 /// start every server of a conf file, each as a process of its own
@@ -128,6 +134,41 @@ pub(crate) struct Send {
     pub(crate) command: Vec<String>,
 }
 
+/// show how all servers of a conf file stand
+#[derive(FromArgs, Debug, PartialEq)]
+#[argh(
+    subcommand,
+    name = "status",
+    help_triggers("-h", "--help", "help"),
+    example = "\
+herd status
+herd status --conf conf/machines.toml
+herd status --watch --interval 1",
+    note = "\
+Each server is asked at its `admin` address, for 2 seconds at most. Servers with the same digest hold
+the same records; lag is how long the oldest update has waited for a neighbor. A server without
+`admin` in the conf is unknown, and does not count as up.",
+    error_code(
+        0,
+        "all servers are up, and equal or catching up: all links up, every lag under 5 s"
+    ),
+    error_code(4, "a server is down or unknown, or their records differ for longer"),
+    error_code(2, "the conf file is wrong")
+)]
+pub(crate) struct Status {
+    /// the conf file [default: conf/herd.toml]
+    #[argh(option, arg_name = "FILE", default = "default_conf()")]
+    pub(crate) conf: PathBuf,
+
+    /// show it again and again, until Ctrl-C, which ends with 0
+    #[argh(switch)]
+    pub(crate) watch: bool,
+
+    /// time between two looks of --watch [default: 2]
+    #[argh(option, arg_name = "SECONDS", default = "Duration::from_secs(2)", from_str_fn(seconds))]
+    pub(crate) interval: Duration,
+}
+
 /// check a conf file and show what it says
 #[derive(FromArgs, Debug, PartialEq)]
 #[argh(
@@ -142,6 +183,28 @@ pub(crate) struct CheckConf {
     /// the conf file [default: conf/herd.toml]
     #[argh(option, arg_name = "FILE", default = "default_conf()")]
     pub(crate) conf: PathBuf,
+}
+
+/// write a new key for the links of a herd to a file
+#[derive(FromArgs, Debug, PartialEq)]
+#[argh(
+    subcommand,
+    name = "keygen",
+    help_triggers("-h", "--help", "help"),
+    example = "\
+herd keygen herd.key",
+    note = "\
+Every server of a herd has the same file, named by [links] key_file in the conf file. Only its owner may
+read it. A file that is there already is not overwritten.
+
+To exchange a key without a stop: write a new one to another file; add its line as the last one of every
+server's key file; then make it the first line everywhere; then remove the old line everywhere. Servers
+read the file again by themselves."
+)]
+pub(crate) struct Keygen {
+    /// the file to write
+    #[argh(positional, arg_name = "FILE")]
+    pub(crate) file: PathBuf,
 }
 
 /// Reads the words after the program's name.
@@ -187,7 +250,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
         Ok(seconds) if (0.001..=MOST_SECONDS).contains(&seconds) => {
             Ok(Duration::from_secs_f64(seconds))
         }
-        _ => Err("write seconds from 0.001 to 86400, as in --timeout 2.5".to_string()),
+        _ => Err("write seconds from 0.001 to 86400, such as 2.5".to_string()),
     }
 }
 
@@ -267,6 +330,7 @@ mod tests {
     fn usage_errors_name_the_word() {
         usage_error("send", "TARGET");
         usage_error("serve", "NAME");
+        usage_error("keygen", "FILE");
         usage_error("dance", "dance");
         usage_error("up --confs x", "--confs");
         usage_error("up --conf", "--conf");
@@ -278,7 +342,16 @@ mod tests {
 
     #[test]
     fn every_command_has_help_with_an_example() {
-        for line in ["--help", "-h", "up --help", "serve --help", "send --help", "check-conf -h"] {
+        for line in [
+            "--help",
+            "-h",
+            "up --help",
+            "serve --help",
+            "send --help",
+            "status -h",
+            "check-conf -h",
+            "keygen --help",
+        ] {
             let exit = parsed(line).unwrap_err();
             assert_eq!(exit.status, Ok(()), "{line}");
             assert!(exit.output.contains("Examples:\n  herd "), "{line}: {}", exit.output);

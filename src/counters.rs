@@ -64,4 +64,6 @@ pub struct Counters {
     pub failed_commits: Count,
     /// Replies that became `? ` because of `commit_timeout`.
     pub late_commits: Count,
+    /// Connections to the admin address that were cut off to make room for others.
+    pub cut_admin: Count,
 }

@@ -13,10 +13,12 @@
 //! - [`flood`]: outboxes, links, and what neighbors say
 //! - [`store`]: what is kept on disk, and for how long
 //! - [`places`]: what is near a location, and who is asked
+//! - [`admin`]: HTTP for whoever watches a server
 //! - [`server`]: one server: listener, pool, lots, connections, sessions
 //! - [`client`]: the blocking client library
 //! - [`check`]: the transcripts of the protocol, run against any server
 
+pub mod admin;
 pub mod check;
 pub mod client;
 pub mod config;

@@ -39,7 +39,9 @@ fn run(command: &cli::Command) -> Result<Exit, CommandError> {
         cli::Command::Up(args) => commands::up::run(args),
         cli::Command::Serve(args) => commands::serve::run(args),
         cli::Command::Send(args) => commands::send::run(args),
+        cli::Command::Status(args) => commands::status::run(args),
         cli::Command::CheckConf(args) => commands::check_conf::run(args),
+        cli::Command::Keygen(args) => commands::keygen::run(args),
     }
 }
 

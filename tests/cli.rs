@@ -1,7 +1,12 @@
 //! The real binary: what it prints where, and how it ends.
 
-use std::path::Path;
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+
+use tempfile::TempDir;
 
 fn herd(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_herd"))
@@ -35,7 +40,9 @@ fn help_is_on_stdout_and_teaches_by_example() {
         &["up", "--help"],
         &["serve", "--help"],
         &["send", "--help"],
+        &["status", "--help"],
         &["check-conf", "--help"],
+        &["keygen", "--help"],
     ] {
         let (stdout, stderr) = ends(args, 0);
         assert!(stdout.starts_with("Usage: herd"), "{stdout}");
@@ -58,7 +65,10 @@ fn a_wrong_command_line_ends_with_1_and_says_where_help_is() {
         &["--conf=x", "up"],
         &["up", "--conf"],
         &["check-conf", "extra"],
+        &["status", "extra"],
+        &["status", "--watch", "--interval", "0"],
         &["serve"],
+        &["keygen"],
         &["send"],
         &["send", "Alford", "--timeout", "soon"],
     ] {
@@ -94,15 +104,108 @@ conf/herd.toml is valid
 
 #[test]
 fn every_conf_file_that_comes_with_the_herd_is_valid() {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("conf");
+    let conf = Path::new(env!("CARGO_MANIFEST_DIR")).join("conf");
+    let (key, dir) = new_key();
     let mut checked = 0;
-    for entry in std::fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
+    for entry in std::fs::read_dir(conf).unwrap() {
+        // A key is made by who has a herd.
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        let path = dir.path().join("herd.toml");
+        std::fs::write(&path, text.replace("/etc/herd/herd.key", key.to_str().unwrap())).unwrap();
         let (stdout, _) = ends(&["check-conf", "--conf", path.to_str().unwrap()], 0);
         assert!(stdout.ends_with(&format!("{} is valid\n", path.display())), "{stdout}");
         checked += 1;
     }
     assert!(checked >= 3, "{checked} files");
+}
+
+/// A key file that `herd keygen` wrote, and its directory.
+fn new_key() -> (PathBuf, TempDir) {
+    let dir = tempfile::tempdir().unwrap();
+    let key = dir.path().join("herd.key");
+    let (stdout, stderr) = ends(&["keygen", key.to_str().unwrap()], 0);
+    assert!(stdout.starts_with(&format!("wrote a new key to {}", key.display())), "{stdout}");
+    assert!(stdout.contains("next: bring it to every server"), "{stdout}");
+    assert_eq!(stderr, "");
+    (key, dir)
+}
+
+#[test]
+fn a_key_is_for_its_owner_only_and_is_neither_shown_nor_overwritten() {
+    let (key, dir) = new_key();
+    assert_eq!(std::fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+    let text = std::fs::read_to_string(&key).unwrap();
+    let (stdout, stderr) = ends(&["keygen", key.to_str().unwrap()], 4);
+    assert_eq!(stdout, "");
+    assert!(stderr.contains("is there already, and a key is never overwritten"), "{stderr}");
+    assert_eq!(std::fs::read_to_string(&key).unwrap(), text);
+    let other = dir.path().join("other.key");
+    let (stdout, _) = ends(&["keygen", other.to_str().unwrap()], 0);
+    let of = |text: &str| text.lines().last().unwrap().to_owned();
+    let other = of(&std::fs::read_to_string(other).unwrap());
+    assert!(other != of(&text) && !stdout.contains(&other));
+    let (_, stderr) = ends(&["keygen", "/no/such/place"], 4);
+    assert!(stderr.contains("cannot write /no/such/place: "), "{stderr}");
+}
+
+/// A conf with this key file ends `check-conf`, `serve` and `up` with 2, and one line that says this.
+#[track_caller]
+fn check_key_refused(key: &Path, said: &[&str]) {
+    let dir = tempfile::tempdir().unwrap();
+    let conf = dir.path().join("herd.toml");
+    let text = format!(
+        "[[server]]\nname = \"A\"\nlisten = \"127.0.0.1:0\"\n[links]\nkey_file = '{}'\n\
+         [log]\ndir = '{}'\n",
+        key.display(),
+        dir.path().join("logs").display()
+    );
+    std::fs::write(&conf, text).unwrap();
+    let conf = conf.to_str().unwrap();
+    for command in [
+        &["check-conf", "--conf", conf][..],
+        &["serve", "A", "--conf", conf],
+        &["up", "--conf", conf],
+    ] {
+        let (stdout, stderr) = ends(command, 2);
+        assert_eq!((stdout.as_str(), stderr.lines().count()), ("", 1), "{stderr}");
+        for part in ["herd: [links] key_file: ", key.to_str().unwrap()].iter().chain(said) {
+            assert!(stderr.contains(part), "{part}: {stderr}");
+        }
+    }
+    assert!(!dir.path().join("logs").exists(), "a server was started");
+}
+
+#[test]
+fn a_key_file_that_is_not_there_or_open_to_others_or_no_key_file_ends_with_2() {
+    let (key, dir) = new_key();
+    check_key_refused(&dir.path().join("none.key"), &["cannot read", "herd keygen"]);
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o640)).unwrap();
+    check_key_refused(&key, &["(mode 640)", "chmod 600"]);
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    std::fs::write(&key, "secret word\n").unwrap();
+    check_key_refused(&key, &[":1: not a key"]);
+}
+
+#[test]
+fn a_conf_with_a_key_and_a_server_that_can_have_none_ends_with_2() {
+    let (key, dir) = new_key();
+    for kind in ["plain", "one-shot"] {
+        let conf = dir.path().join("herd.toml");
+        let text = format!(
+            "[[server]]\nname = \"A\"\nlisten = \"127.0.0.1:0\"\nneighbors = [\"B\"]\n\
+             [[server]]\nname = \"B\"\nlisten = \"127.0.0.1:9\"\nlink = \"{kind}\"\n\
+             [links]\nkey_file = '{}'\n",
+            key.display()
+        );
+        std::fs::write(&conf, text).unwrap();
+        let conf = conf.to_str().unwrap();
+        for command in [&["check-conf", "--conf", conf][..], &["serve", "A", "--conf", conf]] {
+            let (stdout, stderr) = ends(command, 2);
+            assert_eq!(stdout, "");
+            let said = format!("link: a server with link = \"{kind}\" has no key");
+            assert!(stderr.contains(&said) && stderr.contains("take either away"), "{stderr}");
+        }
+    }
 }
 
 #[test]
@@ -117,7 +220,7 @@ fn a_wrong_conf_file_ends_with_2_and_one_line_on_stderr() {
         stderr,
         format!(
             "herd: {path}:4: [[server]] port: unknown key; allowed are name, listen, links, \
-             neighbors, link\n"
+             admin, neighbors, link\n"
         )
     );
 }

@@ -73,13 +73,21 @@ fn the_second_herd_is_the_one_in_the_contract_and_runs_beside_the_first() {
 }
 
 #[test]
-fn the_herd_on_several_machines_has_links_on_loopback_only() {
-    let config = accepted(include_str!("../conf/machines.toml"));
+fn the_herd_on_several_machines_has_a_key_and_can_be_reached_from_each() {
+    let text = include_str!("../conf/machines.toml");
+    let config = accepted(text);
     for server in &config.servers {
-        let (host, _) = server.listen.rsplit_once(':').unwrap();
-        assert!(!is_loopback(host));
-        assert!(server.links.starts_with("127.0.0.1:"));
+        for address in [&server.listen, &server.links] {
+            let (host, _) = address.rsplit_once(':').unwrap();
+            assert!(!is_loopback(host), "{host}");
+        }
     }
+    let key_file = config.links.key_file.expect("links beyond loopback have a key");
+    assert!(key_file.is_absolute(), "each machine's server finds it from wherever it is started");
+    // Without it the file would be refused.
+    let without = text.replace("key_file = ", "# key_file = ");
+    let said = Config::parse(Path::new("x.toml"), &without).unwrap_err().to_string();
+    assert!(said.contains("herd keygen"), "{said}");
 }
 
 /// The lines of conf/herd.toml that show a key with its default, without the `#`.

@@ -187,6 +187,12 @@ fn a_port_in_use_is_exit_code_3_with_its_owner_and_the_key_to_change() {
     );
     let said = Conf::alone("127.0.0.1:0", &more).refuses("Alford", 3);
     assert!(said.contains(&format!("(pid {pid})")) && said.contains("`links`"), "{said}");
+
+    let admin = format!("admin = \"{}\"\n", first.address);
+    let conf = Conf::alone("127.0.0.1:0", &admin);
+    let said = conf.refuses("Alford", 3);
+    assert!(said.contains(&format!("(pid {pid})")) && said.contains("`admin`"), "{said}");
+    assert!(!conf.dir.path().join("logs").exists(), "nothing is touched");
 }
 
 #[test]

@@ -1,12 +1,16 @@
-//! Flooding, simulated in memory from seeds: the product's own records, merge, flood rule and
-//! outboxes, on links that reorder, repeat, are cut and heal. However it went, once all links are
-//! up and quiet all servers hold the same bytes: the newest report of every client.
+//! Flooding and repair, simulated in memory from seeds: the product's own records, merge, flood rule,
+//! outboxes and digest sync, on links that reorder, repeat, lose, are cut and heal. However it went, once
+//! all links are up and quiet all servers hold the same bytes: the newest report of every client.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fastrand::Rng;
+use herd::flood::filling::Filling;
 use herd::flood::flooder::pass_on;
 use herd::flood::outbox::{Outbox, Taken};
+use herd::flood::repair::{Heard, Repair};
+use herd::flood::speaker::{Said, Speaker};
+use herd::flood::sync::Message;
 use herd::flood::{Accepted, NeighborId};
 use herd::protocol::Nanos;
 use herd::protocol::reply::Fields;
@@ -17,71 +21,117 @@ use herd::records::{Merged, Record, Records};
 enum Operation {
     /// A client reports to some server.
     Report,
-    /// Some outbox gives a few records to its connection.
+    /// Some writer says what it has to say, and a few records of its outbox.
     Send,
-    /// Some record on some connection arrives, not always the oldest.
+    /// Something on some connection arrives: of records not always the oldest.
     Deliver,
     /// Some record on some connection arrives and stays there to arrive again.
     Repeat,
+    /// Some record on some connection is lost, and nobody knows.
+    Lose,
     /// Some link is cut: what is on it, and waits for it, is lost.
     Cut,
-    /// Some link that is down comes up: all records are sent.
+    /// Some link that is down comes up.
     Heal,
+    /// Time goes by: some digests become due.
+    Wait,
 }
 
-use Operation::{Cut, Deliver, Heal, Repeat, Report, Send};
+use Operation::{Cut, Deliver, Heal, Lose, Repeat, Report, Send, Wait};
 
-#[derive(Default)]
+/// How often digests are said, in the time of the simulation.
+const SYNC_INTERVAL: Duration = Duration::from_secs(30);
+
+/// How links repair what they missed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Repairs {
+    /// By digests.
+    Digests,
+    /// Every other link only sends all records when it comes up, as version 1 does.
+    Mixed,
+}
+
 struct Server {
     records: Records,
     neighbors: Vec<usize>,
     /// In the order of `neighbors`, as the flood rule expects.
     outboxes: Vec<Outbox>,
+    repairs: Vec<Repair>,
+    filling: Filling,
+}
+
+/// What is on its way.
+#[derive(Clone, Debug)]
+enum Sent {
+    Record(Record),
+    Message(Message),
 }
 
 /// One direction of a link.
-struct Line {
+struct Line<'a> {
     from: usize,
     /// Place of the receiver among the sender's neighbors.
     out: usize,
     to: usize,
     /// Place of the sender among the receiver's neighbors.
     back: NeighborId,
-    is_up: bool,
-    on_the_way: Vec<Record>,
+    says_digests: bool,
+    /// While it is up.
+    speaker: Option<Speaker<'a>>,
+    on_the_way: Vec<Sent>,
 }
 
-struct Simulation {
+struct Simulation<'a> {
     rng: Rng,
-    servers: Vec<Server>,
-    lines: Vec<Line>,
+    servers: &'a [Server],
+    lines: Vec<Line<'a>>,
+    now: Instant,
     /// Everything that was accepted anywhere, merged in one place.
     expected: Records,
     clock: i64,
 }
 
-impl Simulation {
-    fn new(seed: u64, size: usize, edges: &[(usize, usize)]) -> Self {
-        let mut servers: Vec<Server> = (0..size).map(|_| Server::default()).collect();
-        let directions = || edges.iter().flat_map(|&(a, b)| [(a, b), (b, a)]);
-        for (from, to) in directions() {
-            servers[from].neighbors.push(to);
-            servers[from].outboxes.push(Outbox::default());
-        }
+impl Server {
+    fn of_each(size: usize, edges: &[(usize, usize)]) -> Vec<Self> {
+        let neighbors_of = |server: usize| -> Vec<usize> {
+            let both_ways = edges.iter().flat_map(|&(a, b)| [(a, b), (b, a)]);
+            both_ways.filter(|(from, _)| *from == server).map(|(_, to)| to).collect()
+        };
+        let server = |neighbors: Vec<usize>| Self {
+            records: Records::default(),
+            outboxes: neighbors.iter().map(|_| Outbox::default()).collect(),
+            repairs: neighbors.iter().map(|_| Repair::default()).collect(),
+            filling: Filling::new(2 * SYNC_INTERVAL),
+            neighbors,
+        };
+        (0..size).map(|at| server(neighbors_of(at))).collect()
+    }
+}
+
+impl<'a> Simulation<'a> {
+    fn new(seed: u64, servers: &'a [Server], edges: &[(usize, usize)], repairs: Repairs) -> Self {
         let place = |of: usize, among: usize| {
             let mut neighbors = servers[among].neighbors.iter();
             neighbors.position(|&neighbor| neighbor == of).expect("an edge goes both ways")
         };
-        let line = |(from, to)| Line {
+        let line = |from, to, edge: usize| Line {
             from,
             out: place(to, from),
             to,
             back: NeighborId(place(from, to)),
-            is_up: false,
+            says_digests: repairs == Repairs::Digests || edge.is_multiple_of(2),
+            speaker: None,
             on_the_way: vec![],
         };
-        let lines = directions().map(line).collect();
-        Self { rng: Rng::with_seed(seed), servers, lines, expected: Records::default(), clock: 0 }
+        let both = |(edge, &(a, b))| [line(a, b, edge), line(b, a, edge)];
+        Self {
+            rng: Rng::with_seed(seed),
+            servers,
+            lines: edges.iter().enumerate().flat_map(both).collect(),
+            now: Instant::now(),
+            expected: Records::default(),
+            clock: 0,
+        }
     }
 
     fn run(&mut self, operation: Operation) {
@@ -91,8 +141,10 @@ impl Simulation {
             Send => self.send(line),
             Deliver => self.deliver(line, false),
             Repeat => self.deliver(line, true),
+            Lose => self.lose(line),
             Cut => self.cut(line),
             Heal => self.heal(line),
+            Wait => self.now += SYNC_INTERVAL / 3,
         }
     }
 
@@ -120,26 +172,68 @@ impl Simulation {
         pass_on(&[accepted], self.servers[server].outboxes.iter());
     }
 
+    /// As a link's writer does: a piece of what is to be said, then one of the outbox.
     fn send(&mut self, line: usize) {
         let limit = self.rng.usize(1..4);
         let line = &mut self.lines[line];
+        let Some(speaker) = &mut line.speaker else { return };
+        match speaker.next(limit, self.now) {
+            Some(Said::Records(records)) => {
+                line.on_the_way.extend(records.into_iter().map(Sent::Record));
+            }
+            Some(Said::Lines(lines)) => {
+                let messages = lines.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
+                let parsed = messages.map(|line| Message::parse(line).expect("a message"));
+                line.on_the_way.extend(parsed.map(Sent::Message));
+            }
+            Some(Said::Synced) | None => {}
+        }
         let outbox = &self.servers[line.from].outboxes[line.out];
         if let Taken::Records(records) = outbox.take(limit, Duration::ZERO) {
-            line.on_the_way.extend(records);
+            line.on_the_way.extend(records.into_iter().map(Sent::Record));
         }
     }
 
+    /// A record among those before the first message, which none overtakes.
+    fn some_record(&mut self, line: usize) -> Option<usize> {
+        let on_the_way = &self.lines[line].on_the_way;
+        let is_message = |sent: &Sent| matches!(sent, Sent::Message(_));
+        let before = on_the_way.iter().position(is_message).unwrap_or(on_the_way.len());
+        (before > 0).then(|| self.rng.usize(..before))
+    }
+
     fn deliver(&mut self, line: usize, stays: bool) {
+        let at = match self.some_record(line) {
+            Some(at) => at,
+            None if stays || self.lines[line].on_the_way.is_empty() => return,
+            None => 0,
+        };
         let line = &mut self.lines[line];
-        if line.on_the_way.is_empty() {
-            return;
+        let sent = if stays { line.on_the_way[at].clone() } else { line.on_the_way.remove(at) };
+        let (to, from) = (line.to, line.back);
+        let server = &self.servers[to];
+        match sent {
+            Sent::Record(record) => {
+                server.filling.moved(from, self.now);
+                if matches!(server.records.merge(&record), Merged::Stored { .. }) {
+                    self.flood(to, Accepted { record, from: Some(from) });
+                }
+            }
+            Sent::Message(message) => {
+                let heard = server.repairs[from.0].hear(message, &server.records);
+                if heard.expect("a sound neighbor") == Heard::Repaired {
+                    server.filling.end(from);
+                }
+            }
         }
-        let at = self.rng.usize(..line.on_the_way.len());
-        let record =
-            if stays { line.on_the_way[at].clone() } else { line.on_the_way.swap_remove(at) };
-        let (to, from) = (line.to, Some(line.back));
-        if matches!(self.servers[to].records.merge(&record), Merged::Stored { .. }) {
-            self.flood(to, Accepted { record, from });
+    }
+
+    /// Links that send all records once have nothing that would repair this.
+    fn lose(&mut self, line: usize) {
+        if self.lines[line].says_digests
+            && let Some(at) = self.some_record(line)
+        {
+            self.lines[line].on_the_way.remove(at);
         }
     }
 
@@ -151,38 +245,58 @@ impl Simulation {
     fn cut(&mut self, line: usize) {
         for line in Self::both(line) {
             let line = &mut self.lines[line];
-            line.is_up = false;
+            line.speaker = None;
             line.on_the_way.clear();
-            self.servers[line.from].outboxes[line.out].close();
+            let server = &self.servers[line.from];
+            server.outboxes[line.out].close();
+            server.repairs[line.out].cut();
+            server.filling.end(NeighborId(line.out));
         }
     }
 
     fn heal(&mut self, line: usize) {
-        for line in Self::both(line) {
+        let both = Self::both(line);
+        if self.lines[line].speaker.is_some() {
+            return;
+        }
+        for line in both.map(|line| &self.lines[line]) {
+            self.servers[line.to].repairs[line.back.0].dialed(2);
+        }
+        for line in both {
             let line = &mut self.lines[line];
-            if !line.is_up {
-                line.is_up = true;
-                let server = &self.servers[line.from];
-                server.outboxes[line.out].open();
-                line.on_the_way.extend(server.records.iter());
-            }
+            let Server { records, outboxes, repairs, filling, .. } = &self.servers[line.from];
+            let (id, repair) = (NeighborId(line.out), &repairs[line.out]);
+            outboxes[line.out].open();
+            line.speaker = Some(if line.says_digests {
+                Speaker::digests(records, repair, filling, id, SYNC_INTERVAL, self.now)
+            } else {
+                Speaker::everything(records)
+            });
         }
     }
 
+    /// All links come up, and all that is to be said is said and heard.
     fn settle(&mut self) {
         for line in 0..self.lines.len() {
             self.heal(line);
         }
-        let is_waiting = |server: &Server| server.outboxes.iter().any(|outbox| !outbox.is_empty());
-        loop {
+        // What the last sync of one link repairs may be what another one lacks.
+        for _ in 0..self.servers.len() {
+            self.now += SYNC_INTERVAL;
+            self.run_dry();
+        }
+    }
+
+    fn run_dry(&mut self) {
+        let mut is_quiet = false;
+        while !is_quiet {
+            is_quiet = true;
             for line in 0..self.lines.len() {
                 self.send(line);
+                is_quiet &= self.lines[line].on_the_way.is_empty();
                 while !self.lines[line].on_the_way.is_empty() {
                     self.deliver(line, false);
                 }
-            }
-            if !self.servers.iter().any(is_waiting) {
-                return;
             }
         }
     }
@@ -197,10 +311,21 @@ fn contents(records: &Records) -> Vec<String> {
 /// Runs operations, each as often as its weight says, on a herd of that shape, from many seeds.
 #[track_caller]
 fn check(size: usize, edges: &[(usize, usize)], weights: &[(Operation, usize)]) {
+    check_with(Repairs::Digests, size, edges, weights);
+}
+
+#[track_caller]
+fn check_with(
+    repairs: Repairs,
+    size: usize,
+    edges: &[(usize, usize)],
+    weights: &[(Operation, usize)],
+) {
     let deck: Vec<Operation> =
         weights.iter().flat_map(|&(operation, times)| vec![operation; times]).collect();
-    for seed in 0..60 {
-        let mut simulation = Simulation::new(seed, size, edges);
+    for seed in 0..40 {
+        let servers = Server::of_each(size, edges);
+        let mut simulation = Simulation::new(seed, &servers, edges, repairs);
         for _ in 0..400 {
             let operation = deck[simulation.rng.usize(..deck.len())];
             simulation.run(operation);
@@ -208,14 +333,23 @@ fn check(size: usize, edges: &[(usize, usize)], weights: &[(Operation, usize)]) 
         simulation.settle();
         let expected = contents(&simulation.expected);
         assert!(!expected.is_empty(), "seed {seed} reported nothing");
-        for (at, server) in simulation.servers.iter().enumerate() {
+        for (at, server) in servers.iter().enumerate() {
             assert_eq!(contents(&server.records), expected, "server {at} with seed {seed}");
+            assert_eq!(server.records.digest(), simulation.expected.digest());
         }
     }
 }
 
-const ALL: [(Operation, usize); 6] =
-    [(Report, 6), (Send, 8), (Deliver, 12), (Repeat, 3), (Cut, 1), (Heal, 2)];
+const ALL: [(Operation, usize); 8] = [
+    (Report, 6),
+    (Send, 12),
+    (Deliver, 12),
+    (Repeat, 3),
+    (Lose, 2),
+    (Cut, 1),
+    (Heal, 2),
+    (Wait, 2),
+];
 
 const SEED_HERD: [(usize, usize); 5] = [(0, 2), (0, 4), (1, 3), (1, 4), (2, 3)];
 
@@ -248,4 +382,16 @@ fn a_herd_that_is_cut_apart_more_often_than_it_heals_converges_in_the_end() {
 #[test]
 fn servers_that_never_spoke_before_converge_when_they_meet() {
     check(5, &SEED_HERD, &[(Report, 1)]);
+}
+
+#[test]
+fn servers_of_which_some_say_no_digests_converge_whatever_happens_to_their_links() {
+    check_with(Repairs::Mixed, 5, &SEED_HERD, &ALL);
+    check_with(Repairs::Mixed, 4, &[(0, 1), (1, 2), (2, 3)], &ALL);
+}
+
+#[test]
+fn updates_that_are_lost_on_links_that_stay_up_are_repaired() {
+    let lossy = [(Report, 6), (Send, 8), (Deliver, 4), (Lose, 4)];
+    check(5, &SEED_HERD, &[&lossy[..], &[(Heal, 1)]].concat());
 }

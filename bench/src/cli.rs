@@ -8,19 +8,23 @@ use argh::{EarlyExit, FromArgs};
 
 use crate::load::Work;
 
-/// Measures herd servers, and what they are compared with.
+/// Measures herd servers and what they are compared with, and makes herds fail.
 #[derive(FromArgs, Debug, PartialEq)]
 #[argh(
     help_triggers("-h", "--help", "help"),
     example = "\
 herd-bench load 127.0.0.1:12000 --connections 16 --outstanding 64
 herd-bench figures
+herd-bench faults --rounds 20 --data
 herd-bench load --help                   more about one command",
     error_code(0, "all went well"),
     error_code(1, "the command line is wrong"),
     error_code(3, "echo: the address cannot be listened on"),
     error_code(4, "something failed at run time: a server cannot be reached, for one"),
-    error_code(5, "a reply was wrong or missing: do not use the figures")
+    error_code(
+        5,
+        "a reply was wrong or missing: do not use the figures; faults: the herd did not keep a promise"
+    )
 )]
 pub(crate) struct HerdBench {
     /// print the version and exit
@@ -37,6 +41,8 @@ pub(crate) enum Command {
     Load(Load),
     Echo(Echo),
     Figures(Figures),
+    Faults(Faults),
+    Repair(Repair),
 }
 
 /// put load on one server and say how it did
@@ -160,7 +166,7 @@ pub(crate) struct Figures {
     pub(crate) rounds: usize,
 
     /// scenarios, with commas between [default: all: pipelined, request-reply-256,
-    /// request-reply-2000, idle, idle-pipelined, memory, line]
+    /// request-reply-2000, idle, idle-pipelined, durability, abuse, memory, line, frozen, flood]
     #[argh(option, arg_name = "NAMES")]
     pub(crate) only: Option<String>,
 
@@ -180,6 +186,129 @@ pub(crate) struct Figures {
     /// where the report and the samples go [default: bench/results/DATE-local]
     #[argh(option, arg_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+}
+
+/// kill, freeze and cut off the servers of a herd under load, and see whether it keeps its promises
+#[derive(FromArgs, Debug, PartialEq)]
+#[argh(
+    subcommand,
+    name = "faults",
+    help_triggers("-h", "--help", "help"),
+    example = "\
+cargo build --release --workspace && target/release/herd-bench faults
+herd-bench faults --rounds 200 --durability always --key
+sudo herd-bench faults --netns --data",
+    note = "\
+A herd of five, the seed's ring or another shape, lives for ten rounds. In each up to three faults are
+drawn: servers killed, frozen, stopped, started again with or without their data; links cut, silent
+one way or both, slow, garbled; partitions. Clients report all the time. Then all is mended, and within
+--within all servers have to hold the same, and every report that was answered with AT, or a newer one
+of its client, but for what the contract allows to be lost: that is counted and shown.
+What is drawn follows from the seed; when it falls does not quite. A round that fails says how to repeat it,
+and where its confs and logs are."
+)]
+pub(crate) struct Faults {
+    /// the herd program [default: beside this one]
+    #[argh(option, arg_name = "FILE")]
+    pub(crate) herd: Option<PathBuf>,
+
+    /// rounds [default: 20]
+    #[argh(option, arg_name = "N", default = "20", from_str_fn(positive))]
+    pub(crate) rounds: usize,
+
+    /// of the draws [default: the clock's]
+    #[argh(option, arg_name = "N")]
+    pub(crate) seed: Option<u64>,
+
+    /// servers keep their records on disk
+    #[argh(switch)]
+    pub(crate) data: bool,
+
+    /// none, interval or always, with --data [default: interval]
+    #[argh(option, arg_name = "WORD")]
+    pub(crate) durability: Option<Durability>,
+
+    /// links are encrypted, and any bit of them is flipped
+    #[argh(switch)]
+    pub(crate) key: bool,
+
+    /// each server in a network namespace of its own, with a key: packets are dropped between them
+    /// instead of what a proxy can do. Needs root
+    #[argh(switch)]
+    pub(crate) netns: bool,
+
+    /// clients, each reported every few seconds [default: 6000]
+    #[argh(option, arg_name = "N", default = "6000", from_str_fn(positive))]
+    pub(crate) clients: usize,
+
+    /// how long after the last fault all has to be well [default: 20]
+    #[argh(
+        option,
+        arg_name = "SECONDS",
+        default = "Duration::from_secs(20)",
+        from_str_fn(some_seconds)
+    )]
+    pub(crate) within: Duration,
+}
+
+/// `[data] durability`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Durability {
+    None,
+    Interval,
+    Always,
+}
+
+impl std::str::FromStr for Durability {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "none" => Ok(Self::None),
+            "interval" => Ok(Self::Interval),
+            "always" => Ok(Self::Always),
+            _ => Err("write none, interval or always"),
+        }
+    }
+}
+
+/// As the conf file has it.
+impl std::fmt::Display for Durability {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::None => "none",
+            Self::Interval => "interval",
+            Self::Always => "always",
+        })
+    }
+}
+
+/// measure what digest sync costs between two servers
+#[derive(FromArgs, Debug, PartialEq)]
+#[argh(
+    subcommand,
+    name = "repair",
+    help_triggers("-h", "--help", "help"),
+    example = "\
+herd-bench repair
+herd-bench repair --records 100000 --differences 10",
+    note = "\
+Both servers run in this process. An empty one is filled; then the link is cut and healed while both
+hold the same; then after some of the records have changed, half of them on either side. A relay on
+the link counts the bytes; the fill is timed without it."
+)]
+pub(crate) struct Repair {
+    /// records of each server [default: 1000000]
+    #[argh(option, arg_name = "N", default = "1_000_000", from_str_fn(positive))]
+    pub(crate) records: u32,
+
+    /// records that differ [default: 100]
+    #[argh(option, arg_name = "N", default = "100", from_str_fn(positive))]
+    pub(crate) differences: u32,
+
+    /// of the draw of those that differ [default: 1]
+    #[argh(option, arg_name = "N", default = "1")]
+    pub(crate) seed: u64,
 }
 
 /// Reads the words after the program's name.
@@ -249,7 +378,8 @@ mod tests {
 
     #[test]
     fn every_command_has_help_with_an_example() {
-        for line in ["--help", "load --help", "echo --help", "figures -h"] {
+        for line in ["--help", "load --help", "echo --help", "figures -h", "faults -h", "repair -h"]
+        {
             let exit = parsed(line).unwrap_err();
             assert_eq!(exit.status, Ok(()), "{line}");
             assert!(exit.output.contains("Examples:\n"), "{line}: {}", exit.output);

@@ -1,13 +1,15 @@
-//! Load generator and measurements for herd, and for what it is compared with.
+//! Load generator, measurements and fault campaign for herd, and for what it is compared with.
 
 use std::io::Write as _;
 use std::process::ExitCode;
 
 mod cli;
 mod echo;
+mod faults;
 mod figures;
 mod load;
 mod process;
+mod repair;
 
 use cli::{Command, HerdBench};
 
@@ -23,7 +25,7 @@ enum Exit {
     CannotListen = 3,
     /// Something failed at run time.
     RunTime = 4,
-    /// A reply was wrong or missing, so the figures are not to be used.
+    /// A reply was wrong or missing, so the figures are not to be used; or a promise was not kept.
     NotClean = 5,
 }
 
@@ -61,8 +63,16 @@ fn run(command: &Command) -> Result<Exit, (Exit, String)> {
         Command::Echo(args) => echo::run(&args.listen)
             .map(|()| Exit::Ok)
             .map_err(|error| (Exit::CannotListen, format!("{}: {error}", args.listen))),
+        Command::Repair(args) => {
+            let table = repair::run(args).map_err(|error| (Exit::RunTime, error.to_string()))?;
+            print(table.trim_end());
+            Ok(Exit::Ok)
+        }
         Command::Figures(args) => {
             figures::run(args).map(|()| Exit::Ok).map_err(|error| (error.exit(), error.to_string()))
+        }
+        Command::Faults(args) => {
+            faults::run(args).map(|()| Exit::Ok).map_err(|error| (error.exit(), error.to_string()))
         }
     }
 }

@@ -1,5 +1,5 @@
 //! The blocking client library: [`Client`] for one call after the other, [`Client::pipeline`] and
-//! [`Client::split`] for many commands at once.
+//! [`Client::split`] for many commands at once. [`status`] asks how a server stands.
 //!
 //! Nothing here waits for ever: every wait for the network ends by the timeout that was given to
 //! [`Client::connect`].
@@ -19,6 +19,7 @@ mod error;
 mod receiver;
 mod reply;
 mod sender;
+mod status;
 
 use connection::Connection;
 
@@ -26,6 +27,7 @@ pub use error::ClientError;
 pub use receiver::Receiver;
 pub use reply::{At, Invalid, Nearby, Places, RawReply, Reply};
 pub use sender::Sender;
+pub use status::{StatusError, status};
 
 /// Most commands without a reply on one connection. Far more than hides any round trip; raising
 /// it takes memory at both ends.

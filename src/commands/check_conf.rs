@@ -6,11 +6,12 @@ use std::path::absolute;
 use herd::config::{Config, Log, Places, Pool, PoolMode, Server};
 
 use super::table::table;
-use super::{CommandError, Exit};
+use super::{CommandError, Exit, check_keys};
 use crate::cli::CheckConf;
 
 pub(crate) fn run(args: &CheckConf) -> Result<Exit, CommandError> {
     let config = Config::load(&args.conf)?;
+    check_keys(&config)?;
     let report = format!(
         "{}\n{}\n{} is valid\n",
         table(&servers(&config)),

@@ -2,12 +2,15 @@
 
 use std::process::ExitCode;
 
-use herd::config::ConfigError;
+use herd::config::{Config, ConfigError};
+use herd::flood::key::Keys;
 
 pub(crate) mod check_conf;
+pub(crate) mod keygen;
 mod port_owner;
 pub(crate) mod send;
 pub(crate) mod serve;
+pub(crate) mod status;
 mod table;
 pub(crate) mod up;
 
@@ -71,5 +74,13 @@ impl CommandError {
             Self::CannotListen(_) => Exit::CannotListen,
             Self::RunTime(_) => Exit::RunTime,
         }
+    }
+}
+
+/// Refuses a conf whose key file cannot be used, as a start of its servers would.
+fn check_keys(config: &Config) -> Result<(), CommandError> {
+    match &config.links.key_file {
+        Some(path) => Keys::read(path).map(drop).map_err(|e| CommandError::Conf(e.to_string())),
+        None => Ok(()),
     }
 }

@@ -9,9 +9,13 @@ use herd::config::Server;
 use listeners::{Listener, Protocol, SocketState};
 
 /// `Ball cannot listen on 127.0.0.1:12001: the port is in use by python3 (pid 4711); stop that, or
-/// change its `listen` in conf/herd.toml`. The address is one of the server's two.
+/// change its `listen` in conf/herd.toml`. The address is one of the server's.
 pub(super) fn describe(server: &Server, address: &str, error: &io::Error, conf: &Path) -> String {
-    let key = if address == server.listen { "listen" } else { "links" };
+    let key = match address {
+        _ if address == server.listen => "listen",
+        _ if server.admin.as_deref() == Some(address) => "admin",
+        _ => "links",
+    };
     format!(
         "{} cannot listen on {address}: {}, or change its `{key}` in {}",
         server.name,

@@ -5,7 +5,7 @@ use std::io::{self, Read as _, Write as _};
 use crossbeam_channel::Sender;
 use herd::config::{self, Config};
 use herd::log::{self, Level, Log};
-use herd::server::{Server, ServerError};
+use herd::server::{Server, ServerError, descriptors};
 use herd::threads;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -15,17 +15,16 @@ use crate::cli::Serve;
 
 pub(crate) fn run(args: &Serve) -> Result<Exit, CommandError> {
     let config = Config::load(&args.conf)?;
-    let server = config.server_named(&args.name)?;
-    let name = &server.name;
+    let conf = config.server_named(&args.name)?;
+    let name = &conf.name;
     let stop = stop_requests(args.stop_on_eof).map_err(threads_failed)?;
     let open_files = raise_open_files();
 
-    let server =
-        Server::bind(&config, name).map_err(|error| cannot_bind(error, &config, server))?;
+    let server = Server::bind(&config, name).map_err(|error| cannot_bind(error, &config, conf))?;
     let address = server.address();
     let server = server.start(&config).map_err(cannot_start)?;
     let _global = log::set_global(server.log());
-    say_open_files(open_files, &config, server.log());
+    say_open_files(open_files, &config, conf, server.log());
     say_ready(&format!("ready {name} {address}"));
 
     let reason = stop.recv().unwrap_or("nobody could say stop any more");
@@ -78,10 +77,8 @@ fn raise_open_files() -> Option<u64> {
 }
 
 /// Says so if the connections that the conf allows do not fit the limit of open files.
-fn say_open_files(limit: Option<u64>, config: &Config, log: &Log) {
-    /// Descriptors for all else: listeners, links, log, provider calls.
-    const OTHERS: u64 = 128;
-    let wanted = config.pool.max_connections as u64 + OTHERS;
+fn say_open_files(limit: Option<u64>, config: &Config, server: &config::Server, log: &Log) {
+    let wanted = descriptors::needed(config, server) as u64;
     if let Some(limit) = limit.filter(|&limit| limit < wanted) {
         let message = format!(
             "[pool] max_connections = {} does not fit the limit of {limit} open files; lower it, or raise the limit to {wanted} (ulimit -Hn)",
@@ -109,7 +106,7 @@ fn cannot_bind(error: ServerError, config: &Config, server: &config::Server) -> 
 
 fn cannot_start(error: ServerError) -> CommandError {
     match error {
-        ServerError::Provider(error) => CommandError::Conf(error.to_string()),
+        ServerError::Provider(_) | ServerError::Key(_) => CommandError::Conf(error.to_string()),
         _ => CommandError::RunTime(error.to_string()),
     }
 }

@@ -1,6 +1,7 @@
 //! The thread of one link: dials the neighbor for ever, and writes what the outbox holds.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::cell::RefCell;
+use std::io::{self, ErrorKind, Read};
 use std::net::{Shutdown, TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,9 +10,10 @@ use std::time::{Duration, Instant};
 use ::log::Level;
 
 use super::back_off::{self, BackOff};
-use super::handshake::{BEAT, Hello, MAX_HELLO_BYTES, OLDEST_VERSION, VERSION};
+use super::handshake::{BEAT, Hello, OLDEST_VERSION, VERSION};
 use super::link::{Link, Neighbor, Standing};
 use super::outbox::Taken;
+use super::secure::{Channel, refused};
 use super::speaker::{Said, Speaker};
 use super::{Flood, NeighborId};
 use crate::config::LinkKind;
@@ -21,7 +23,7 @@ use crate::threads;
 
 /// Longest wait for a connection: short, so that after a cut a new attempt is soon under way.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// Longest wait for the answer to our HELLO.
+/// Longest time until the answer to our HELLO is whole.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often an idle link says that it is there, at least.
 const SLOWEST_BEAT: Duration = Duration::from_secs(1);
@@ -76,7 +78,7 @@ pub struct Dialer<'a> {
 
 /// A connection, and the run of the neighbor that answered on it.
 struct Greeted {
-    stream: Arc<TcpStream>,
+    stream: RefCell<Channel>,
     hello: Hello,
 }
 
@@ -107,20 +109,20 @@ impl Dialer<'_> {
                     return Err(io::Error::other("it was started anew since we dialed it"));
                 }
                 Standing::NotHeard => {
-                    is_open(&greeted.stream)?;
+                    is_open(greeted.stream.borrow().socket())?;
                     self.write(&greeted.stream, BEAT)?;
                 }
                 Standing::Up => {
                     self.link.outbox.open();
                     // It may have been lost before the outbox was open, and so not closed it.
                     if self.link.standing(instance) == Standing::Up {
-                        self.log_up();
+                        self.log_up(greeted.stream.borrow().is_encrypted());
                         let speaker = self.speaker(greeted.hello.version);
                         let ended = self.feed(PIECE, speaker, |talk| match talk {
                             Talk::Records(records) => self.send(&greeted.stream, records),
                             Talk::Lines(lines) => self.write(&greeted.stream, lines),
                             Talk::Idle => {
-                                is_open(&greeted.stream)?;
+                                is_open(greeted.stream.borrow().socket())?;
                                 self.write(&greeted.stream, BEAT)
                             }
                         });
@@ -142,14 +144,16 @@ impl Dialer<'_> {
         if self.link.is_stopping() {
             return Err(io::Error::other("this server stops"));
         }
-        (&*stream).write_all(&self.flood.me.speaking(version).line())?;
-        let line = read_line(&stream, HANDSHAKE_TIMEOUT)?;
-        if let Some(reason) = line.strip_prefix(b"? ") {
-            let reason =
-                String::from_utf8_lossy(reason.trim_ascii_end()).escape_debug().to_string();
-            let is_too_new = reason.starts_with(&format!("it speaks version {version} of links"));
+        let deadline = Instant::now() + HANDSHAKE_TIMEOUT;
+        let keys = self.flood.keys.as_ref().map(|file| file.keys(&self.flood.log));
+        let mut stream = Channel::dial(stream, keys.as_deref(), deadline)?;
+        stream.write_all(&self.flood.me.speaking(version).line())?;
+        let line = stream.read_hello(deadline).map_err(io::Error::other)?;
+        if let Some(refused) = refused(&line) {
+            let too_new = format!("? it speaks version {version} of links");
+            let is_too_new = line.starts_with(too_new.as_bytes());
             let kind = if is_too_new { ErrorKind::Unsupported } else { ErrorKind::Other };
-            return Err(io::Error::new(kind, format!("it refused us: {reason}")));
+            return Err(io::Error::new(kind, refused));
         }
         let hello = Hello::parse(&line).map_err(io::Error::other)?;
         let expected = &self.link.neighbor.name;
@@ -162,7 +166,7 @@ impl Dialer<'_> {
         if hello.expire_after.differs_from(self.flood.me.expire_after) {
             self.log_lifetimes(&hello);
         }
-        Ok(Greeted { stream, hello })
+        Ok(Greeted { stream: RefCell::new(stream), hello })
     }
 
     /// UPDATE lines on a kept connection; what comes back is read, counted and dropped.
@@ -175,7 +179,7 @@ impl Dialer<'_> {
         if self.link.is_stopping() {
             return Ok(());
         }
-        self.log_up();
+        self.log_up(false);
         let drain = {
             let (flood, id, stream) = (Arc::clone(self.flood), self.id, Arc::clone(&stream));
             threads::spawn("drain", self.link.neighbor.name.as_str(), move || {
@@ -185,8 +189,9 @@ impl Dialer<'_> {
             })?
         };
         let everything = Speaker::everything(&self.flood.records);
+        let channel = RefCell::new(Channel::clear(Arc::clone(&stream)));
         let ended = self.feed(PIECE, everything, |talk| match talk {
-            Talk::Records(records) => self.send(&stream, records),
+            Talk::Records(records) => self.send(&channel, records),
             Talk::Lines(_) | Talk::Idle => Ok(()),
         });
         if ended.is_ok() && self.link.is_stopping() {
@@ -212,12 +217,12 @@ impl Dialer<'_> {
         let ended = self.feed(1, Speaker::everything(&self.flood.records), |talk| {
             let Talk::Records(records) = talk else { return Ok(()) };
             let stream = self.connect()?;
-            self.send(&stream, records)?;
+            self.send(&RefCell::new(Channel::clear(Arc::clone(&stream))), records)?;
             stream.shutdown(Shutdown::Write)?;
             discard(self.link, &stream);
             self.link.set_dialed(None);
             if !std::mem::replace(&mut is_known_up, true) {
-                self.log_up();
+                self.log_up(false);
             }
             self.link.pause(between);
             Ok(())
@@ -282,7 +287,7 @@ impl Dialer<'_> {
         beat_every(self.flood.settings.timeout)
     }
 
-    fn send(&self, stream: &TcpStream, records: &[Record]) -> io::Result<()> {
+    fn send(&self, stream: &RefCell<Channel>, records: &[Record]) -> io::Result<()> {
         let mut lines = Vec::with_capacity(records.len() * 160);
         for record in records {
             write_update(&record.fields(), self.flood.me.name.as_bytes(), &mut lines);
@@ -293,8 +298,8 @@ impl Dialer<'_> {
         Ok(())
     }
 
-    fn write(&self, mut stream: &TcpStream, bytes: &[u8]) -> io::Result<()> {
-        stream.write_all(bytes).map_err(|error| {
+    fn write(&self, stream: &RefCell<Channel>, bytes: &[u8]) -> io::Result<()> {
+        stream.borrow_mut().write_all(bytes).map_err(|error| {
             if error.kind() != ErrorKind::WouldBlock {
                 return error;
             }
@@ -322,10 +327,11 @@ impl Dialer<'_> {
         Err(failed)
     }
 
-    fn log_up(&self) {
+    fn log_up(&self, is_encrypted: bool) {
         self.link.history.up();
         let Neighbor { name, address, .. } = &self.link.neighbor;
-        self.flood.log.event(Level::Info, format_args!("link {name} up: {address}"));
+        let how = if is_encrypted { ", encrypted" } else { "" };
+        self.flood.log.event(Level::Info, format_args!("link {name} up: {address}{how}"));
     }
 
     fn log_lifetimes(&self, hello: &Hello) {
@@ -346,7 +352,11 @@ impl Dialer<'_> {
             Ok(()) => "its side closed".into(),
         };
         self.flood.log.event(Level::Warn, format_args!("link {name} down: {reason}"));
-        self.link.history.down(reason);
+        match ended {
+            // Who reads from it knows why.
+            Ok(()) if self.link.neighbor.kind == LinkKind::Herd => self.link.history.ended(),
+            _ => self.link.history.down(reason),
+        }
     }
 }
 
@@ -368,46 +378,6 @@ fn discard(link: &Link, mut stream: &TcpStream) {
     let mut buffer = [0; 4096];
     while let Ok(length @ 1..) = stream.read(&mut buffer) {
         link.discarded_bytes.fetch_add(length as u64, Ordering::Relaxed);
-    }
-}
-
-/// Reads one line with its LF, byte-exact, until a deadline that dripping does not extend.
-///
-/// # Errors
-///
-/// When the line is not whole in time, too long, or cut off.
-pub fn read_line(mut stream: &TcpStream, timeout: Duration) -> io::Result<Vec<u8>> {
-    let deadline = Instant::now() + timeout;
-    let mut line = Vec::new();
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(io::Error::new(ErrorKind::TimedOut, "no whole HELLO within 5 s"));
-        }
-        stream.set_read_timeout(Some(left))?;
-        // A byte at a time: what comes behind the line is not ours to read.
-        let mut byte = [0];
-        match stream.read(&mut byte) {
-            Ok(0) => {
-                return Err(io::Error::new(ErrorKind::UnexpectedEof, "it closed before its HELLO"));
-            }
-            Ok(_) => line.push(byte[0]),
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
-                ) => {}
-            Err(error) => return Err(error),
-        }
-        if line.ends_with(b"\n") {
-            return Ok(line);
-        }
-        if line.len() >= MAX_HELLO_BYTES {
-            return Err(io::Error::new(
-                ErrorKind::InvalidData,
-                "its first line is too long for a HELLO",
-            ));
-        }
     }
 }
 

@@ -2,18 +2,26 @@
 //!
 //! An accepted record goes through a bounded channel to the [`flooder`], from there into the
 //! [`outbox`] of each [`link`] that is up, and from there, by that link's own [`dial`] thread, to
-//! the neighbor. What neighbors say comes in on connections that they dialed: [`peer`]. A thread
+//! the neighbor. What neighbors say comes in on connections that they dialed: [`peer`]. With a [`key`] both
+//! are encrypted: [`secure`]. A thread
 //! that reads from a neighbor never writes to one, so no cycle of servers can wait for itself.
+//!
+//! What was missed is repaired by digests: [`sync`] has the lines, [`repair`] what one link knows of
+//! it, [`speaker`] what is said next, [`filling`] whom we let fill us.
 
 pub mod back_off;
 pub mod dial;
 pub mod filling;
 pub mod flooder;
 pub mod handshake;
+pub mod key;
 pub mod link;
+pub mod messages;
 pub mod outbox;
 pub mod peer;
+pub mod refusal;
 pub mod repair;
+pub mod secure;
 pub mod speaker;
 pub mod status;
 pub mod sync;
@@ -37,6 +45,7 @@ pub use filling::Filling;
 pub use flooder::{Accepted, Batch, FloodSender, NeighborId};
 use handshake::BEAT;
 pub use handshake::{Hello, Instance, Lifetime};
+pub use key::{KeyError, KeyFile};
 pub use link::{Link, Neighbor};
 pub use status::LinkStatus;
 
@@ -53,6 +62,8 @@ pub struct Flood {
     pub filling: Filling,
     /// How neighbors are spoken to.
     pub settings: config::Links,
+    /// The keys of the links; `None`: links are in clear.
+    pub keys: Option<KeyFile>,
     /// Where links come and go, and updates pass.
     pub log: Log,
     /// What was done and refused.

@@ -57,6 +57,18 @@ impl History {
         self.turn(false, Some(reason));
     }
 
+    /// It went down because the neighbor is not heard any more, for the reason that
+    /// [`History::unheard`] tells.
+    pub fn ended(&self) {
+        self.turn(false, None);
+    }
+
+    /// Why the neighbor is not heard any more; its writer says when the link is down.
+    pub fn unheard(&self, reason: &str) {
+        let reason = format!("not heard any more: {reason}");
+        self.0.lock().last_error = Some(reason);
+    }
+
     /// The neighbor had nothing that is not here now.
     pub fn synced(&self) {
         let now = SystemTime::now();
@@ -100,5 +112,10 @@ mod tests {
         history.down("refused".into());
         assert_eq!((history.told().is_up, history.told().since), (false, down.since));
         assert_eq!(history.told().last_error.as_deref(), Some("refused"));
+        history.up();
+        history.unheard("silent");
+        history.ended();
+        assert_eq!(history.told().last_error.as_deref(), Some("not heard any more: silent"));
+        assert!(!history.told().is_up);
     }
 }

@@ -72,6 +72,8 @@ pub struct Call<T> {
 pub struct Finished<T> {
     /// Tickets with their answers: that of the caller first.
     pub answered: Vec<(T, Answer)>,
+    /// How many of them were refused, as they waited too long in the queue.
+    pub late: usize,
     /// Whose turn it is now.
     pub next: Option<Call<T>>,
 }
@@ -118,6 +120,12 @@ impl<T> Lookups<T> {
         (state.calls, state.queue.len())
     }
 
+    /// Tickets whose answers are under way: of who waits, and of who calls.
+    pub fn waiting(&self) -> usize {
+        let state = self.state.lock();
+        state.calls + state.in_flight.values().map(Vec::len).sum::<usize>()
+    }
+
     /// Asks the provider. A panic of it is a failure.
     fn ask_provider(&self, lookup: &Lookup) -> Answer {
         let asked = catch_unwind(AssertUnwindSafe(|| self.provider.nearby(lookup)));
@@ -140,6 +148,7 @@ impl<T> Call<T> {
             .chain(waited)
             .map(|ticket| (ticket, Arc::clone(&answer)))
             .collect();
+        let on_time = answered.len();
         let mut next = None;
         while let Some(queued) = state.queue.pop_front() {
             let waiting =
@@ -158,7 +167,7 @@ impl<T> Call<T> {
             state.calls -= 1;
         }
         drop(state);
-        Finished { answered, next }
+        Finished { late: answered.len() - on_time, answered, next }
     }
 }
 
@@ -260,6 +269,7 @@ mod tests {
         assert!(matches!(lookups.ask(lookup(2.0), "b"), Asked::Waiting));
         let finished = first.run();
         assert_eq!(text(&finished.answered), [("a", "0".into()), ("b", "OVER_QUERY_LIMIT".into())]);
+        assert_eq!(finished.late, 1);
         assert_eq!(lookups.load(), (0, 0));
     }
 

@@ -388,3 +388,6 @@ pub fn describe(error: &io::Error) -> &'static str {
         _ => "failed",
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -71,6 +71,13 @@ impl Shared {
             );
         }
     }
+
+    /// The same for look-ups that waited too long in the queue of places.
+    pub fn waited_too_long(&self, lookups: usize) {
+        for _ in 0..lookups {
+            self.exceeded(Limit::PlacesQueue, "a client that waited in it");
+        }
+    }
 }
 
 impl Shared {

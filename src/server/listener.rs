@@ -23,6 +23,9 @@ use crate::protocol::reply::TOO_MANY_CONNECTIONS;
 /// Refused connections that are seen off at a time; more are closed without a word.
 const REFUSED_AT_ONCE: usize = 256;
 
+/// Refused connections that are open at a time, at most: on their way and being seen off.
+pub const REFUSED: usize = 2 * REFUSED_AT_ONCE;
+
 /// Bytes of replies that the kernel takes for a client beyond what the client has room for.
 const UNSENT_BYTES: u32 = 128 * 1024;
 

@@ -8,6 +8,7 @@
 
 pub mod addresses;
 pub mod connection;
+pub mod descriptors;
 pub mod exceeded;
 pub mod listener;
 pub mod lot;
@@ -20,6 +21,7 @@ pub mod session;
 pub mod shared;
 pub mod ticket;
 pub mod turn;
+pub mod watch;
 pub mod worker;
 
 use std::io;
@@ -34,19 +36,23 @@ use self::exceeded::Exceeded;
 use self::pool::Pool;
 use self::rates::WhatsatRates;
 use self::shared::Shared;
+use self::watch::Watch;
+use crate::admin::{self, Admin};
 use crate::config::{Config, LinkKind};
 use crate::counters::Counters;
-use crate::flood::{self, Filling, Flood, FloodThreads, Link, Neighbor, flooder};
+use crate::flood::{
+    self, Filling, Flood, FloodThreads, KeyError, KeyFile, Link, Neighbor, flooder,
+};
 use crate::log::{Log, LogError, LogThread};
 use crate::places::lookups::{LookupLimits, Lookups};
-use crate::places::{self, Provider, SetupError};
+use crate::places::{self, SetupError};
 use crate::protocol::ServerName;
 use crate::records::Records;
 use crate::store::engine::Engine;
 use crate::store::expiry::{self, ExpiryThread};
 use crate::store::{self, COMMIT_AT_STOP_WITHIN, Store, StoreError, StoreThread};
 use crate::waits::Receiver;
-use crate::waits::atomic::{AtomicBool, Ordering};
+use crate::waits::atomic::Ordering;
 use crate::{listening, threads};
 
 /// How long a stop may take, all told but for the store, which has [`COMMIT_AT_STOP_WITHIN`] of its own.
@@ -61,6 +67,7 @@ pub struct Server {
     name: ServerName,
     clients: TcpListener,
     links: Option<TcpListener>,
+    admin: Option<TcpListener>,
 }
 
 /// A server that runs. Dropping it does not stop it.
@@ -71,6 +78,7 @@ pub struct ServerHandle {
     see_off: JoinHandle<()>,
     pool: Arc<Pool>,
     flood: FloodThreads,
+    admin: Option<Admin>,
     store: Option<StoreThread>,
     expiry: Option<ExpiryThread>,
     log_thread: LogThread,
@@ -101,6 +109,9 @@ pub enum ServerError {
     /// No log can be written.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// The key file of the links cannot be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// The places provider cannot be used.
     #[error(transparent)]
     Provider(#[from] SetupError),
@@ -110,14 +121,6 @@ pub enum ServerError {
     /// The system refuses threads or descriptors.
     #[error("cannot start threads: {0}")]
     Threads(io::Error),
-}
-
-/// What is known, and where it is kept.
-#[doc(hidden)]
-pub struct Kept {
-    pub records: Arc<Records>,
-    pub store: Option<Arc<Store>>,
-    pub counters: Arc<Counters>,
 }
 
 impl Server {
@@ -141,7 +144,8 @@ impl Server {
         };
         let clients = bind(&server.listen)?;
         let links = if config.opens_links(server) { Some(bind(&server.links)?) } else { None };
-        Ok(Self { name: name.clone(), clients, links })
+        let admin = server.admin.as_deref().map(bind).transpose()?;
+        Ok(Self { name: name.clone(), clients, links, admin })
     }
 
     /// Where clients connect.
@@ -154,12 +158,18 @@ impl Server {
         self.links.as_ref().and_then(|links| links.local_addr().ok())
     }
 
-    /// Loads the store, then starts answering: a client that the store knows is known. Neighbors are dialed
-    /// where `config` says. Blocks on the disk.
+    /// Where it can be watched; `None` if the conf does not say.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().and_then(|admin| admin.local_addr().ok())
+    }
+
+    /// Loads the store, then starts answering: a client that the store knows is known. It can be watched
+    /// from the beginning. Neighbors are dialed where `config` says. Blocks on the disk.
     ///
     /// # Errors
     ///
-    /// [`ServerError::Log`], [`ServerError::Provider`], [`ServerError::Store`], [`ServerError::Threads`]
+    /// [`ServerError::Key`], [`ServerError::Log`], [`ServerError::Provider`], [`ServerError::Store`],
+    /// [`ServerError::Threads`]
     pub fn start(self, config: &Config) -> Result<ServerHandle, ServerError> {
         let Some(dir) = &config.data.dir else { return self.start_with(config, None) };
         let path = dir.join(self.name.as_str());
@@ -176,6 +186,7 @@ impl Server {
         config: &Config,
         open: Option<OpenStore<'_>>,
     ) -> Result<ServerHandle, ServerError> {
+        let keys = config.links.key_file.as_deref().map(KeyFile::open).transpose()?;
         let provider = places::provider(&config.places)?;
         let (log, log_thread) = Log::open(&self.name, &config.log)?;
         let counters = Arc::<Counters>::default();
@@ -185,63 +196,8 @@ impl Server {
             // Before anything is there: what has expired does not come in.
             expiry::expire_now(&records, expire_after);
         }
-        let engine = match open.map(|open| open(&records, &log, &counters)).transpose() {
-            Ok(engine) => engine,
-            Err(error) => {
-                log.event(Level::Error, format_args!("{error}"));
-                // The error itself is what there is to say.
-                let _ = log_thread.close(Duration::from_secs(1));
-                return Err(error.into());
-            }
-        };
-        let start_store = |engine| {
-            Store::start(
-                engine,
-                Arc::clone(&records),
-                &config.data,
-                log.clone(),
-                Arc::clone(&counters),
-            )
-        };
-        let store = engine.map(start_store).transpose().map_err(ServerError::Threads)?;
-        let start_expiry = |expire_after| {
-            ExpiryThread::start(
-                Arc::clone(&records),
-                expire_after,
-                log.clone(),
-                Arc::clone(&counters),
-            )
-        };
-        let expire_after = config.data.expire_after;
-        let expiry = expire_after.map(start_expiry).transpose().map_err(ServerError::Threads)?;
-        let kept = Kept {
-            records,
-            store: store.as_ref().map(|thread| Arc::clone(thread.store())),
-            counters,
-        };
-        let (shared, batches) = Self::share(config, self.name, provider, kept, log)?;
-        let calls = config.places.workers;
-        let kept = (store, expiry, log_thread);
-        Self::run(shared, self.clients, self.links, batches, calls, kept)
-            .map_err(ServerError::Threads)
-    }
-
-    /// What the threads of a server share, before those are started that need it.
-    ///
-    /// # Errors
-    ///
-    /// [`ServerError::Threads`]
-    #[doc(hidden)] // `pub` for the tests that draw schedules, which start other threads.
-    pub fn share(
-        config: &Config,
-        name: ServerName,
-        provider: Arc<dyn Provider>,
-        kept: Kept,
-        log: Log,
-    ) -> Result<(Arc<Shared>, Receiver<flood::Batch>), ServerError> {
-        let Kept { records, store, counters } = kept;
         let (flooder, batches) = flooder::channel();
-        let links = config.neighbors_of(&name).map(|neighbor| {
+        let links = config.neighbors_of(&self.name).map(|neighbor| {
             let address = match neighbor.link {
                 LinkKind::Herd => &neighbor.links,
                 LinkKind::Plain | LinkKind::OneShot => &neighbor.listen,
@@ -254,24 +210,64 @@ impl Server {
         });
         let instance = flood::new_instance().map_err(ServerError::Threads)?;
         let flood = Arc::new(Flood {
-            me: flood::hello(name.clone(), instance, config.data.expire_after),
+            me: flood::hello(self.name.clone(), instance, config.data.expire_after),
             records: Arc::clone(&records),
             links: links.collect(),
             filling: Filling::new(config.links.timeout),
             settings: config.links.clone(),
+            keys,
             log: log.clone(),
             counters: Arc::clone(&counters),
         });
         let calls = config.places.workers;
         let limits =
             LookupLimits { calls, queued: config.places.queue, wait: config.places.timeout };
+        let lookups = Lookups::new(provider, limits);
+        let (connections, is_stopping) = (Arc::default(), Arc::default());
+        let mode = config.pool.mode;
+        let watch = Arc::new(Watch::new(&flood, &lookups, mode, &connections, &is_stopping));
+        let admin = self.admin.map(|listener| start_admin(listener, &log, &watch));
+        let admin = admin.transpose().map_err(ServerError::Threads)?;
+        let engine = match open.map(|open| open(&records, &log, &counters)).transpose() {
+            Ok(engine) => engine,
+            Err(error) => {
+                log.event(Level::Error, format_args!("{error}"));
+                // The error itself is what there is to say.
+                let _ = log_thread.close(Duration::from_secs(1));
+                return Err(error.into());
+            }
+        };
+        watch.set_loaded();
+        let start_store = |engine| {
+            Store::start(
+                engine,
+                Arc::clone(&records),
+                &config.data,
+                log.clone(),
+                Arc::clone(&counters),
+            )
+        };
+        let store = engine.map(start_store).transpose().map_err(ServerError::Threads)?;
+        if let Some(thread) = &store {
+            watch.set_store(thread.store());
+        }
+        let start_expiry = |expire_after| {
+            ExpiryThread::start(
+                Arc::clone(&records),
+                expire_after,
+                log.clone(),
+                Arc::clone(&counters),
+            )
+        };
+        let expire_after = config.data.expire_after;
+        let expiry = expire_after.map(start_expiry).transpose().map_err(ServerError::Threads)?;
         let shared = Arc::new(Shared {
-            name,
+            name: self.name,
             records,
             flood,
             flooder,
-            store,
-            lookups: Lookups::new(provider, limits),
+            store: store.as_ref().map(|thread| Arc::clone(thread.store())),
+            lookups,
             rates: WhatsatRates::new(&config.places),
             limits: config.limits.clone(),
             pool: config.pool.clone(),
@@ -279,11 +275,15 @@ impl Server {
             log,
             counters,
             exceeded: Exceeded::default(),
-            connections: Arc::default(),
+            connections,
             addresses: Arc::default(),
-            is_stopping: AtomicBool::new(false),
+            is_stopping,
         });
-        Ok((shared, batches))
+        let kept = (store, expiry, log_thread);
+        let server = Self::run(shared, self.clients, self.links, batches, calls, kept);
+        let server = server.map_err(ServerError::Threads)?;
+        watch.set_pool(&server.pool);
+        Ok(ServerHandle { admin, ..server })
     }
 
     fn run(
@@ -318,6 +318,7 @@ impl Server {
             see_off,
             pool,
             flood,
+            admin: None,
             store,
             expiry,
             log_thread,
@@ -359,8 +360,18 @@ impl ServerHandle {
 
     /// As [`ServerHandle::stop`], with so much time for the store.
     fn stop_within(self, commit: Duration) {
-        let Self { shared, clients, listener, see_off, pool, flood, store, expiry, log_thread } =
-            self;
+        let Self {
+            shared,
+            clients,
+            listener,
+            see_off,
+            pool,
+            flood,
+            admin,
+            store,
+            expiry,
+            log_thread,
+        } = self;
         let deadline = Instant::now() + STOP_WITHIN;
         shared.log.event(Level::Info, format_args!("server {} stops", shared.name));
         shared.is_stopping.store(true, Ordering::SeqCst);
@@ -380,12 +391,21 @@ impl ServerHandle {
         if let Some(store) = store {
             store.stop(commit);
         }
+        // Last, so that the stop can be watched.
+        drop(admin);
         log.event(Level::Info, format_args!("server {name} stopped"));
         drop(log);
         if let Err(error) = log_thread.close(Duration::from_secs(1)) {
             eprintln!("herd: {error}");
         }
     }
+}
+
+fn start_admin(listener: TcpListener, log: &Log, watch: &Arc<Watch>) -> io::Result<Admin> {
+    let address = listener.local_addr()?;
+    let admin = admin::start(listener, log.clone(), Arc::clone(watch) as _)?;
+    log.event(Level::Info, format_args!("admin: http://{address}/status"));
+    Ok(admin)
 }
 
 #[cfg(test)]

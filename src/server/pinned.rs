@@ -241,13 +241,13 @@ impl<'a> Conversation<'a> {
                 return Ok(answer);
             }
             Asked::Waiting => {}
-            Asked::Call(call) => run_call(call),
+            Asked::Call(call) => run_call(self.shared, call),
         }
         loop {
             // Who calls is bounded by the provider's timeouts, and answers everyone.
             match turned.recv() {
                 Ok(Turned::Answer(answer)) => return Ok(answer),
-                Ok(Turned::Call(call)) => run_call(call),
+                Ok(Turned::Call(call)) => run_call(self.shared, call),
                 Err(_) => return Err(io::Error::other("nobody looks its places up")),
             }
         }
@@ -276,8 +276,9 @@ impl<'a> Conversation<'a> {
     }
 }
 
-fn run_call(call: Call<Ticket>) {
+fn run_call(shared: &Shared, call: Call<Ticket>) {
     let finished = call.run();
+    shared.waited_too_long(finished.late);
     for (ticket, answer) in finished.answered {
         if let Ticket::Pinned(waiter) = ticket {
             // A connection that is gone does not wait any more.

@@ -23,7 +23,7 @@ const COMMANDS_A_TURN: usize = 1000;
 pub struct Session {
     /// `ADDRESS:PORT` of the client, as it stands in the log.
     pub peer: Box<str>,
-    /// True if the client may send UPDATE.
+    /// True if the client may send UPDATE, where links have no key.
     is_trusted: bool,
     /// What limits per address count it as.
     address: Option<ClientAddress>,
@@ -137,7 +137,8 @@ impl Session {
                 Some(record) => self.whatsat(shared, line, &whatsat, &record, turn),
                 None => self.invalid(shared, line, turn),
             },
-            Some(Command::Update(update)) if self.is_trusted => {
+            // With a key, what servers say comes on links, which prove that they have it.
+            Some(Command::Update(update)) if self.is_trusted && shared.flood.keys.is_none() => {
                 self.update(shared, line, &update, turn);
                 None
             }

@@ -50,7 +50,7 @@ pub struct Shared {
     /// The same by address.
     pub addresses: Arc<Addresses>,
     /// Set once, at a stop.
-    pub is_stopping: AtomicBool,
+    pub is_stopping: Arc<AtomicBool>,
 }
 
 /// What the system's clock showed at the start of a turn.

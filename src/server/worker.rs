@@ -73,6 +73,11 @@ impl Lots {
         Ok(())
     }
 
+    /// How many lots wait for a worker.
+    pub fn waiting(&self) -> usize {
+        self.free.1.len()
+    }
+
     /// The job of one worker: takes a lot, serves it until a provider has to be called, gives it
     /// away and calls, then takes a free one. Ends when all lots have stopped.
     pub fn work(&self, shared: &Shared) {
@@ -81,7 +86,7 @@ impl Lots {
             match lot.run(shared, open, self.stop_within) {
                 Leave::ToCall(call) => {
                     self.give(Some(lot));
-                    self.call(call);
+                    self.call(shared, call);
                 }
                 Leave::Stopped => {
                     drop(lot);
@@ -96,8 +101,9 @@ impl Lots {
     }
 
     /// Calls the provider, which may block, and sends everyone who waited for it on.
-    fn call(&self, call: Call<Ticket>) {
+    fn call(&self, shared: &Shared, call: Call<Ticket>) {
         let finished = call.run();
+        shared.waited_too_long(finished.late);
         for (ticket, answer) in finished.answered {
             self.send_on(ticket, answer);
         }

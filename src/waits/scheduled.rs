@@ -171,6 +171,16 @@ impl<T> Sender<T> {
 }
 
 impl<T> Receiver<T> {
+    /// How many messages wait.
+    pub fn len(&self) -> usize {
+        self.0.state.lock().queue.len()
+    }
+
+    /// True if none does.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Blocks until there is a message.
     ///
     /// # Errors

@@ -8,8 +8,9 @@
 mod ports;
 #[path = "../support/process.rs"]
 mod process;
+#[path = "../support/relay.rs"]
+mod relay;
 #[path = "../support/servers.rs"]
-#[allow(dead_code, reason = "each test crate uses a part of it")]
 mod servers;
 #[path = "../support/talk.rs"]
 mod talk;

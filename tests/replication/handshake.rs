@@ -4,22 +4,24 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 
+use rustix::process::Signal;
+
 use crate::servers::{Herd, LIMIT, Plan};
 
 /// A, and no B.
-fn alone() -> Herd {
+pub(crate) fn alone() -> Herd {
     Plan::new(&[("A", "B")]).without("B").start()
 }
 
 /// One connection of a link.
-struct Line(BufReader<TcpStream>);
+pub(crate) struct Line(BufReader<TcpStream>);
 
 impl Line {
-    fn dial(addr: SocketAddr) -> Self {
+    pub(crate) fn dial(addr: SocketAddr) -> Self {
         Self::new(TcpStream::connect(addr).unwrap())
     }
 
-    fn accept(listener: &TcpListener) -> Self {
+    pub(crate) fn accept(listener: &TcpListener) -> Self {
         Self::new(listener.accept().unwrap().0)
     }
 
@@ -28,23 +30,29 @@ impl Line {
         Self(BufReader::new(stream))
     }
 
-    /// Dials as B, and is welcome.
+    /// Dials as B of version 1, and is welcome.
     #[track_caller]
     fn greet(addr: SocketAddr, instance: u64) -> Self {
+        Self::greet_as(addr, 1, instance)
+    }
+
+    /// Dials as B, and is welcome.
+    #[track_caller]
+    pub(crate) fn greet_as(addr: SocketAddr, version: u32, instance: u64) -> Self {
         let mut line = Self::dial(addr);
-        line.say(format!("HELLO B 1 {instance:x}\n"));
+        line.say(format!("HELLO B {version} {instance:x}\n"));
         let answer = line.hear();
-        assert!(answer.starts_with("HELLO A 1 "), "{answer}");
+        assert!(answer.starts_with(&format!("HELLO A {version} ")), "{answer}");
         line
     }
 
-    fn say(&mut self, text: impl AsRef<[u8]>) {
+    pub(crate) fn say(&mut self, text: impl AsRef<[u8]>) {
         self.0.get_mut().write_all(text.as_ref()).unwrap();
     }
 
     /// What comes next, up to its LF; nothing at the end.
     #[track_caller]
-    fn hear(&mut self) -> String {
+    pub(crate) fn hear(&mut self) -> String {
         let mut line = Vec::new();
         match self.0.read_until(b'\n', &mut line) {
             Ok(_) => String::from_utf8(line).unwrap(),
@@ -55,7 +63,7 @@ impl Line {
 
     /// The next that is no heartbeat.
     #[track_caller]
-    fn hear_update(&mut self) -> String {
+    pub(crate) fn hear_update(&mut self) -> String {
         loop {
             let line = self.hear();
             if line != "BEAT\n" {
@@ -65,7 +73,7 @@ impl Line {
     }
 
     #[track_caller]
-    fn has_ended(&mut self) {
+    pub(crate) fn has_ended(&mut self) {
         assert_eq!(self.hear(), "");
     }
 }
@@ -187,6 +195,29 @@ fn two_servers_of_one_name_are_said_so() {
     herd["A"].logs(1, &["link B: two servers are named B: stop or rename one"]);
 }
 
+#[test]
+fn a_hello_that_waited_in_a_frozen_server_until_its_sender_was_gone_does_not_count() {
+    let herd = alone();
+    herd["A"].signal(Signal::STOP);
+    let say_hello = |instance: u64| {
+        let mut line = Line::dial(herd["A"].links);
+        line.say(format!("HELLO B 1 {instance:x}\n"));
+        line
+    };
+    // A run that has ended, the one that came after it, and a late one of the first.
+    drop(say_hello(5));
+    let mut there = say_hello(6);
+    drop(say_hello(5));
+    herd["A"].signal(Signal::CONT);
+    let answer = there.hear();
+    assert!(answer.starts_with("HELLO A "), "{answer}");
+    herd["A"].logs(1, &["links: ", " refused: it closed before our answer"]);
+    there.say(update("kiwi"));
+    herd.agree_on("kiwi", |_| true);
+    assert_eq!(herd["A"].logged(&["it dialed us from"]), 1);
+    assert_eq!(herd["A"].logged(&["two servers"]), 0);
+}
+
 /// Good lines before `bad` count, nothing else does, and the link is closed.
 #[track_caller]
 fn check_closes(bad: &[u8], logged: &str) {
@@ -200,6 +231,29 @@ fn check_closes(bad: &[u8], logged: &str) {
     for client in ["bad", "after"] {
         assert_eq!(herd["A"].at(client), None, "{client}");
     }
+}
+
+#[test]
+fn a_neighbor_whose_records_live_otherwise_long_is_told_of_in_the_log() {
+    let herd =
+        Plan::new(&[("A", "B")]).without("B").conf("[data]\nexpire_after = \"1day\"").start();
+    let listener = TcpListener::bind(herd["B"].links).unwrap();
+    let mut dialed = Line::accept(&listener);
+    let hello = dialed.hear();
+    assert!(hello.ends_with(" expire_after=86400\n"), "{hello}");
+    dialed.say("HELLO B 2 7 expire_after=never\n");
+    let said = "link B: it says expire_after=never, and we expire_after=86400: set the same [data] \
+                expire_after on all servers";
+    herd["A"].logs(1, &[said]);
+    drop(dialed);
+    for same in ["HELLO B 2 7 expire_after=86400\n", "HELLO B 1 7\n"] {
+        let mut dialed = Line::accept(&listener);
+        dialed.hear();
+        dialed.say(same);
+        // A heartbeat says that the answer was read.
+        assert_eq!(dialed.hear(), "BEAT\n");
+    }
+    assert_eq!(herd["A"].logged(&["expire_after"]), 1);
 }
 
 #[test]

@@ -7,6 +7,8 @@
 
 #[path = "../support/neighbor.rs"]
 mod neighbor;
+#[path = "../support/noise.rs"]
+mod noise;
 #[path = "../support/outside.rs"]
 mod outside;
 #[path = "../support/places_service.rs"]
@@ -15,16 +17,23 @@ mod places_service;
 mod ports;
 #[path = "../support/process.rs"]
 mod process;
+#[path = "../support/recorder.rs"]
+mod recorder;
+#[path = "../support/relay.rs"]
+mod relay;
 #[path = "../support/servers.rs"]
 mod servers;
 #[path = "../support/talk.rs"]
 mod talk;
 
+mod clocks;
 mod faults;
 mod handshake;
+mod keys;
 mod load;
 mod one_shot;
 mod overload;
 mod plain;
+mod repair;
 mod shapes;
 mod under_load;

@@ -87,7 +87,7 @@ fn read_from(node: &Node, wire: Receiver<Vec<u8>>, version: u32) -> JoinHandle<(
     flood.links[NEIGHBOR.0].repair.dialed(version);
     thread::spawn(move || {
         flood.links[NEIGHBOR.0].outbox.poke();
-        let reader = Reader { flood: &flood, id: NEIGHBOR, sender: &sender };
+        let reader = Reader { flood: &flood, id: NEIGHBOR, sender: &sender, key: None };
         while let Ok(lines) = wire.recv() {
             assert_eq!(reader.merge_lines(&lines).unwrap(), lines.len());
         }

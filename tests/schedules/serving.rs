@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use herd::config::Durability;
 use herd::places::{Failure, Lookup, Provider};
 use herd::records::{Change, Records};
-use herd::server::Kept;
 use herd::server::lot::{Door, Lot};
 use herd::server::session::Session;
 use herd::server::shared::Shared;
@@ -181,11 +180,10 @@ fn with_durability_always_no_reply_comes_before_its_commit_and_all_come_after_it
             let mut config = config("[places]\nprovider = \"overpass\"\n");
             config.data.durability = Durability::Always;
             config.data.commit_timeout = ENDLESS;
-            let (records, counters) = (Arc::new(Records::kept()), Arc::default());
-            let store =
-                Store::unwritten(Arc::clone(&records), &config.data, log(), Arc::clone(&counters));
-            let kept = Kept { records, store: Some(Arc::clone(&store)), counters };
-            let (shared, _) = server_with(kept, "Ball", &config, Arc::new(Slow));
+            let records = Arc::new(Records::kept());
+            let store = Store::unwritten(Arc::clone(&records), &config.data, log(), Arc::default());
+            let (shared, _) =
+                server_with(records, Some(Arc::clone(&store)), "Ball", &config, Arc::new(Slow));
             let serving = Serving::of(shared, 2, 1);
             // As a start does it.
             let lots = Arc::clone(&serving.lots);

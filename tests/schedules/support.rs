@@ -2,15 +2,19 @@
 
 use std::sync::{Arc, LazyLock};
 
-use herd::config::Config;
-use herd::flood::Batch;
+use herd::config::{self, Config};
+use herd::counters::Counters;
+use herd::flood::{self, Batch, Filling, Flood, Link, Neighbor, flooder};
 use herd::log::{Log, LogThread};
+use herd::places::lookups::{LookupLimits, Lookups};
 use herd::places::{Failure, Lookup, Provider};
 use herd::protocol::reply::Fields;
 use herd::protocol::{Nanos, ServerName};
-use herd::records::Record;
+use herd::records::{Record, Records};
+use herd::server::exceeded::Exceeded;
+use herd::server::rates::WhatsatRates;
 use herd::server::shared::Shared;
-use herd::server::{Kept, Server};
+use herd::store::Store;
 use herd::waits::Receiver;
 use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
 use shuttle::{MaxSteps, Runner};
@@ -81,18 +85,56 @@ pub(crate) fn server(
     config: &Config,
     provider: Arc<dyn Provider>,
 ) -> (Arc<Shared>, Receiver<Batch>) {
-    let kept = Kept { records: Arc::default(), store: None, counters: Arc::default() };
-    server_with(kept, server, config, provider)
+    server_with(Arc::default(), None, server, config, provider)
 }
 
 /// The same, with those records and their store.
 pub(crate) fn server_with(
-    kept: Kept,
+    records: Arc<Records>,
+    store: Option<Arc<Store>>,
     server: &str,
     config: &Config,
     provider: Arc<dyn Provider>,
 ) -> (Arc<Shared>, Receiver<Batch>) {
-    Server::share(config, name(server), provider, kept, log()).unwrap()
+    let (name, counters) = (name(server), Arc::<Counters>::default());
+    let links = config.neighbors_of(&name).map(|neighbor| {
+        Link::new(Neighbor {
+            name: neighbor.name.clone(),
+            kind: neighbor.link,
+            address: neighbor.links.clone(),
+        })
+    });
+    let flood = Flood {
+        me: flood::hello(name.clone(), flood::new_instance().unwrap(), config.data.expire_after),
+        records: Arc::clone(&records),
+        links: links.collect(),
+        filling: Filling::new(config.links.timeout),
+        settings: config.links.clone(),
+        keys: None,
+        log: log(),
+        counters: Arc::clone(&counters),
+    };
+    let (flooder, batches) = flooder::channel();
+    let config::Places { workers: calls, queue: queued, timeout: wait, .. } = config.places;
+    let shared = Shared {
+        name,
+        records,
+        flood: Arc::new(flood),
+        flooder,
+        store,
+        lookups: Lookups::new(provider, LookupLimits { calls, queued, wait }),
+        rates: WhatsatRates::new(&config.places),
+        limits: config.limits.clone(),
+        pool: config.pool.clone(),
+        places: config.places.clone(),
+        log: log(),
+        counters,
+        exceeded: Exceeded::default(),
+        connections: Arc::default(),
+        addresses: Arc::default(),
+        is_stopping: Arc::default(),
+    };
+    (Arc::new(shared), batches)
 }
 
 pub(crate) fn log() -> Log {

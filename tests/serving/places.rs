@@ -120,6 +120,10 @@ fn over_the_queue_a_look_up_is_refused_at_once() {
         for other in others {
             other.join().unwrap();
         }
+        assert_eq!(server.counters().refused_lookups.get(), 2, "{mode:?}");
+        eventually("the log says so", || {
+            server.log().contains(" limit reached: [places] queue = 1: ")
+        });
         drop(send);
         assert!(refused.recv().is_err(), "{mode:?}: the third waited for its places");
         gets_its_places(&mut first);

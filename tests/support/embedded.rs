@@ -18,6 +18,8 @@ pub(crate) const NAME: &str = "Ball";
 pub(crate) struct Embedded {
     handle: Option<ServerHandle>,
     pub(crate) address: SocketAddr,
+    /// Where it is watched: if the sections begin with an `admin` of the server.
+    pub(crate) admin: Option<SocketAddr>,
     directory: TempDir,
 }
 
@@ -95,9 +97,9 @@ impl Embedded {
         let config = Config::parse(Path::new("herd.toml"), &text).unwrap();
         let name = ServerName::parse(NAME.as_bytes()).unwrap();
         let server = Server::bind(&config, &name).unwrap();
-        let address = server.address();
+        let (address, admin) = (server.address(), server.admin_address());
         let handle = Some(server.start(&config).unwrap());
-        Self { handle, address, directory }
+        Self { handle, address, admin, directory }
     }
 
     pub(crate) fn log_path(&self) -> PathBuf {

@@ -1,5 +1,8 @@
 //! `herd serve` as a process that does not outlive its test.
 
+#![allow(dead_code, reason = "each test crate uses a part of it")]
+
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -23,9 +26,20 @@ impl Process {
     /// server that ended instead.
     #[track_caller]
     pub(crate) fn start(name: &str, conf: &Path) -> Result<Self, Option<i32>> {
+        Self::start_with(name, conf, &[])
+    }
+
+    /// As [`Process::start`], with these variables in its environment.
+    #[track_caller]
+    pub(crate) fn start_with(
+        name: &str,
+        conf: &Path,
+        variables: &[(&str, &OsStr)],
+    ) -> Result<Self, Option<i32>> {
         let mut child = Command::new(env!("CARGO_BIN_EXE_herd"))
             .args(["serve", name, "--conf"])
             .arg(conf)
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()

@@ -36,7 +36,9 @@ impl Served {
     /// As [`Served::start`], with at most so many open files.
     pub(crate) fn start_with_files(files: u32, sections: &str, log: &str) -> Self {
         let mut shell = Command::new("sh");
-        let limited = format!("ulimit -n {files}; exec \"$0\" \"$@\"");
+        // It raises the soft one by itself.
+        let soft = files.min(48);
+        let limited = format!("ulimit -Sn {soft}; ulimit -Hn {files}; exec \"$0\" \"$@\"");
         shell.args(["-c", &limited, env!("CARGO_BIN_EXE_herd")]);
         Self::spawn(shell, sections, log)
     }

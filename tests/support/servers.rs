@@ -1,18 +1,25 @@
-//! A herd of real servers, each `herd serve NAME` with one conf file: started, killed, frozen and
+//! A herd of real servers, each `herd serve NAME` with a conf file: started, killed, frozen and
 //! started again one by one.
 
+#![allow(dead_code, reason = "each test crate uses a part of it")]
+
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use herd::client::Client;
+use herd::admin::Status;
+use herd::client::{Client, status};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::ports;
 use crate::process::Process;
+use crate::relay::Relay;
 
 /// Longest wait for what has to come about. No test waits for it to pass.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
@@ -27,7 +34,12 @@ pub(crate) struct Plan {
     late: Vec<String>,
     one_sided: bool,
     everywhere: bool,
+    relays: Vec<Arc<Relay>>,
     conf: String,
+    keys: Vec<(String, String)>,
+    through: Vec<(String, String, SocketAddr)>,
+    clocks: Vec<(String, PathBuf)>,
+    differing: Vec<(String, String, String)>,
 }
 
 /// A neighbor that is no `herd serve`.
@@ -51,10 +63,15 @@ pub(crate) struct Server {
     pub(crate) addr: SocketAddr,
     /// Where neighbors dial.
     pub(crate) links: SocketAddr,
+    /// Where it is watched.
+    pub(crate) admin: SocketAddr,
     neighbors: Vec<String>,
     process: Option<Process>,
     conf: PathBuf,
+    keys: PathBuf,
     log: PathBuf,
+    /// What its clock is set with, if it can be.
+    faketime: Option<PathBuf>,
 }
 
 impl Plan {
@@ -66,7 +83,12 @@ impl Plan {
             late: Vec::new(),
             one_sided: false,
             everywhere: false,
+            relays: Vec::new(),
             conf: String::new(),
+            keys: Vec::new(),
+            through: Vec::new(),
+            clocks: Vec::new(),
+            differing: Vec::new(),
         }
     }
 
@@ -88,6 +110,12 @@ impl Plan {
         self
     }
 
+    /// The server that it is from dials the other one through the relay.
+    pub(crate) fn relayed(mut self, relay: &Arc<Relay>) -> Self {
+        self.relays.push(Arc::clone(relay));
+        self
+    }
+
     /// Does not start a server; a test starts it later or plays it itself.
     pub(crate) fn without(mut self, name: &str) -> Self {
         self.late.push(name.to_owned());
@@ -97,6 +125,31 @@ impl Plan {
     /// A neighbor of another kind, which some link leads to.
     pub(crate) fn other(mut self, name: &str, kind: &'static str, addr: SocketAddr) -> Self {
         self.others.push(Other { name: name.to_owned(), kind, addr });
+        self
+    }
+
+    /// What the key file of a server holds; one that is not named so has none. `[links]`, if the conf
+    /// has it, comes last there.
+    pub(crate) fn key(mut self, name: &str, keys: &str) -> Self {
+        self.keys.push((name.to_owned(), keys.to_owned()));
+        self
+    }
+
+    /// One server dials another at this address instead.
+    pub(crate) fn through(mut self, from: &str, to: &str, addr: SocketAddr) -> Self {
+        self.through.push((from.to_owned(), to.to_owned(), addr));
+        self
+    }
+
+    /// In the conf file of that server, one text stands instead of another.
+    pub(crate) fn but_in(mut self, name: &str, text: &str, instead: &str) -> Self {
+        self.differing.push((name.to_owned(), text.to_owned(), instead.to_owned()));
+        self
+    }
+
+    /// A server whose clock can be set ([`Server::set_clock`]), with this libfaketime.
+    pub(crate) fn clock(mut self, name: &str, faketime: &Path) -> Self {
+        self.clocks.push((name.to_owned(), faketime.to_owned()));
         self
     }
 
@@ -114,10 +167,21 @@ impl Plan {
     fn try_start(&self) -> Option<Herd> {
         let directory = tempfile::tempdir().unwrap();
         let mut servers = self.servers(directory.path());
-        std::fs::write(directory.path().join("herd.toml"), self.text(directory.path(), &servers))
-            .unwrap();
+        for Server { name, conf, keys, .. } in &servers {
+            std::fs::write(conf, self.text(name, directory.path(), &servers)).unwrap();
+            if let Some((_, text)) = self.keys.iter().find(|(of, _)| of == name) {
+                write_keys(keys, text);
+            }
+        }
+        for relay in &self.relays {
+            let to = servers.iter().find(|server| server.name == relay.to).unwrap();
+            relay.leads_to(to.links);
+        }
         for server in servers.iter_mut().filter(|server| !self.late.contains(&server.name)) {
-            match Process::start(&server.name, &server.conf) {
+            if server.faketime.is_some() {
+                server.set_clock(0);
+            }
+            match server.run() {
                 Ok(process) => server.process = Some(process),
                 Err(Some(CANNOT_LISTEN)) => return None,
                 Err(code) => panic!("`herd serve {}` ended with {code:?}", server.name),
@@ -132,9 +196,9 @@ impl Plan {
         names.dedup();
         names.retain(|name| self.others.iter().all(|other| other.name != **name));
         let server = |name: &String| {
-            // Both are held until all of the herd's are known.
-            let held = [ports::listener(), ports::listener()];
-            let [addr, links] =
+            // All are held until those of the whole herd are known.
+            let held = [ports::listener(), ports::listener(), ports::listener()];
+            let [addr, links, admin] =
                 held.each_ref().map(|port: &TcpListener| port.local_addr().unwrap());
             let neighbor = |(a, b): &(String, String)| match name {
                 name if a == name => Some(b.clone()),
@@ -146,9 +210,15 @@ impl Plan {
                 name: name.clone(),
                 addr,
                 links,
+                admin,
                 process: None,
-                conf: directory.join("herd.toml"),
+                conf: directory.join(format!("{name}.toml")),
+                keys: directory.join(format!("{name}.key")),
                 log: directory.join(format!("{name}.log")),
+                faketime: {
+                    let mut clocks = self.clocks.iter();
+                    clocks.find(|(of, _)| of == name).map(|(_, library)| library.clone())
+                },
             };
             (server, held)
         };
@@ -156,7 +226,8 @@ impl Plan {
         servers
     }
 
-    fn text(&self, directory: &Path, servers: &[Server]) -> String {
+    /// The conf file of one of the servers.
+    fn text(&self, of: &str, directory: &Path, servers: &[Server]) -> String {
         let mut text = String::new();
         let mut server = |name: &str, addr: SocketAddr, rest: String| {
             let neighbors = self.listed_by(name);
@@ -166,15 +237,27 @@ impl Plan {
             )
             .unwrap();
         };
-        for Server { name, addr, links, .. } in servers {
+        for Server { name, addr, links, admin, .. } in servers {
             let ip = if self.everywhere { Ipv4Addr::UNSPECIFIED.into() } else { addr.ip() };
             let listen = SocketAddr::new(ip, addr.port());
-            server(name, listen, format!("links = \"{links}\""));
+            let through = self.through.iter().find(|(from, to, _)| from == of && to == name);
+            let relay = self.relays.iter().find(|it| it.from == of && it.to == *name);
+            let links = through.map_or(*links, |(_, _, addr)| *addr);
+            let links = relay.map_or(links, |relay| relay.addr);
+            server(name, listen, format!("links = \"{links}\"\nadmin = \"{admin}\""));
         }
         for Other { name, kind, addr } in &self.others {
             server(name, *addr, format!("link = \"{kind}\""));
         }
         writeln!(text, "[log]\ndir = '{}'\n{}", directory.display(), self.conf).unwrap();
+        if self.keys.iter().any(|(name, _)| name == of) {
+            let section = if self.conf.contains("[links]") { "" } else { "[links]\n" };
+            let path = directory.join(format!("{of}.key"));
+            writeln!(text, "{section}key_file = '{}'", path.display()).unwrap();
+        }
+        for (_, from, to) in self.differing.iter().filter(|(name, ..)| name == of) {
+            text = text.replace(from, to);
+        }
         text
     }
 
@@ -203,6 +286,11 @@ impl Herd {
         &self.servers
     }
 
+    /// The conf file of the first server, in which all are.
+    pub(crate) fn conf(&self) -> PathBuf {
+        self.servers[0].conf.clone()
+    }
+
     /// Starts a server that does not run.
     #[track_caller]
     pub(crate) fn start(&mut self, name: &str) {
@@ -210,7 +298,7 @@ impl Herd {
         assert!(server.process.is_none(), "{name} runs");
         let deadline = Instant::now() + LIMIT;
         server.process = loop {
-            match Process::start(name, &server.conf) {
+            match server.run() {
                 Ok(process) => break Some(process),
                 // Someone outside this process has its port, and may leave it.
                 Err(Some(CANNOT_LISTEN)) if Instant::now() < deadline => {}
@@ -303,6 +391,34 @@ impl Herd {
 }
 
 impl Server {
+    #[track_caller]
+    fn run(&self) -> Result<Process, Option<i32>> {
+        let Some(faketime) = &self.faketime else { return Process::start(&self.name, &self.conf) };
+        let offset = self.clock_file();
+        let variables: [(&str, &OsStr); 5] = [
+            ("LD_PRELOAD", faketime.as_os_str()),
+            ("FAKETIME_TIMESTAMP_FILE", offset.as_os_str()),
+            ("FAKETIME_NO_CACHE", OsStr::new("1")),
+            // Only the time of day is set on real machines too.
+            ("FAKETIME_DONT_FAKE_MONOTONIC", OsStr::new("1")),
+            // It would leave files of servers that are killed.
+            ("FAKETIME_DISABLE_SHM", OsStr::new("1")),
+        ];
+        Process::start_with(&self.name, &self.conf, &variables)
+    }
+
+    /// Sets its clock so many seconds after this machine's, or before it.
+    #[track_caller]
+    pub(crate) fn set_clock(&self, seconds: i64) {
+        let new = self.clock_file().with_extension("new-clock");
+        std::fs::write(&new, format!("{seconds:+}\n")).unwrap();
+        std::fs::rename(new, self.clock_file()).unwrap();
+    }
+
+    fn clock_file(&self) -> PathBuf {
+        self.conf.with_extension("clock")
+    }
+
     /// A connection as a client.
     #[track_caller]
     pub(crate) fn client(&self) -> Client {
@@ -350,6 +466,22 @@ impl Server {
         reply.as_bytes().to_vec()
     }
 
+    /// What it tells whoever watches it.
+    #[track_caller]
+    pub(crate) fn status(&self) -> Status {
+        status(&self.admin.to_string(), LIMIT).unwrap()
+    }
+
+    /// Writes its key file anew, at once for who reads it.
+    pub(crate) fn set_keys(&self, text: &str) {
+        write_keys(&self.keys, text);
+    }
+
+    /// Its key file.
+    pub(crate) fn key_file(&self) -> &Path {
+        &self.keys
+    }
+
     /// Sends a signal to its process.
     #[track_caller]
     pub(crate) fn signal(&self, signal: Signal) {
@@ -382,6 +514,13 @@ impl Server {
         let lines: Vec<_> = log.lines().filter(|line| line.contains(" link")).collect();
         lines.join("\n")
     }
+}
+
+fn write_keys(path: &Path, text: &str) {
+    let new = path.with_extension("new");
+    std::fs::write(&new, text).unwrap();
+    std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o600)).unwrap();
+    std::fs::rename(new, path).unwrap();
 }
 
 /// Waits until a condition holds, and panics when it does not within the limit.

@@ -9,6 +9,9 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use herd::config::Config;
+use herd::flood::key;
+use herd::server::{Server, ServerHandle};
 use tempfile::TempDir;
 
 use super::FiguresError;
@@ -17,8 +20,8 @@ use crate::process::Pid;
 /// Longest wait for a program to be ready.
 const READY_WITHIN: Duration = Duration::from_secs(20);
 
-/// How often a line of servers is started before it is said that it can't be.
-const LINE_TRIES: usize = 5;
+/// How often a herd is started before it is said that it can't be.
+const HERD_TRIES: usize = 5;
 
 /// Where the programs are.
 pub(super) struct Programs {
@@ -32,6 +35,8 @@ pub(super) struct Programs {
 pub(super) struct Running {
     child: Child,
     pub(super) address: String,
+    /// Where it can be watched, if it can.
+    pub(super) admin: Option<String>,
     _directory: Option<TempDir>,
 }
 
@@ -41,6 +46,17 @@ pub(super) struct HerdConf {
     pub(super) mode: &'static str,
     pub(super) workers: usize,
     pub(super) has_log: bool,
+    /// `[data] durability`; `None`: nothing is kept on disk.
+    pub(super) durability: Option<&'static str>,
+}
+
+/// Who is whose neighbor.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Shape {
+    /// Each of the one before.
+    Line,
+    /// And the first of the last.
+    Ring,
 }
 
 impl Programs {
@@ -66,39 +82,76 @@ impl Programs {
 
     /// One herd server without neighbors.
     pub(super) fn herd(&self, conf: HerdConf) -> Result<Running, FiguresError> {
-        let HerdConf { mode, workers, has_log } = conf;
+        let HerdConf { mode, workers, has_log, durability } = conf;
+        let directory = tempfile::tempdir()?;
+        let data = durability.map_or_else(String::new, |durability| {
+            let dir = directory.path().join("data");
+            format!("[data]\ndir = '{}'\ndurability = \"{durability}\"\n", dir.display())
+        });
         let servers = "[[server]]\nname = \"Bench\"\nlisten = \"127.0.0.1:0\"\n";
         let rest = format!(
             "[pool]\nmode = \"{mode}\"\nworkers = {workers}\nmax_connections = 15000\n\
-             [log]\ntraffic = {has_log}\n"
+             {data}[log]\ntraffic = {has_log}\n"
         );
-        let directory = tempfile::tempdir()?;
         let conf = write_conf(&directory, servers, &rest)?;
         self.serve("Bench", &conf, Some(directory))
     }
 
-    /// As many herd servers in a line, with links between them.
-    pub(super) fn line_of_herds(&self, count: usize) -> Result<Vec<Running>, FiguresError> {
+    /// Two herd servers with a link between them: one as a process, one in this process.
+    pub(super) fn two_herds(&self, has_key: bool) -> Result<(Running, ServerHandle), FiguresError> {
+        let failed = |error: &dyn std::fmt::Display| FiguresError::Start("herd", error.to_string());
+        let ports = free_ports(4)?;
+        let servers = format!(
+            "[[server]]\nname = \"S0\"\nlisten = \"127.0.0.1:{}\"\nlinks = \"127.0.0.1:{}\"\n\
+             neighbors = [\"S1\"]\n\
+             [[server]]\nname = \"S1\"\nlisten = \"127.0.0.1:{}\"\nlinks = \"127.0.0.1:{}\"\n",
+            ports[0], ports[1], ports[2], ports[3]
+        );
+        let directory = tempfile::tempdir()?;
+        let key_file = directory.path().join("herd.key");
+        let links = if has_key {
+            key::write_new(&key_file)?;
+            format!("[links]\nkey_file = '{}'\n", key_file.display())
+        } else {
+            String::new()
+        };
+        let rest = format!("{links}[log]\ntraffic = false\n");
+        let conf = write_conf(&directory, &servers, &rest)?;
+        let config = Config::load(&conf).map_err(|error| failed(&error))?;
+        let name = &config.servers[1].name;
+        let here = Server::bind(&config, name)
+            .and_then(|server| server.start(&config))
+            .map_err(|error| failed(&error))?;
+        Ok((self.serve("S0", &conf, Some(directory))?, here))
+    }
+
+    /// As many herd servers in a line or a ring, with links between them.
+    pub(super) fn herds(&self, count: usize, shape: Shape) -> Result<Vec<Running>, FiguresError> {
         let mut tries = 1;
         loop {
-            match self.try_line_of_herds(count) {
+            match self.try_herds(count, shape) {
                 // Somebody else got one of the ports that were free.
-                Err(FiguresError::Start(..)) if tries < LINE_TRIES => tries += 1,
-                line => return line,
+                Err(FiguresError::Start(..)) if tries < HERD_TRIES => tries += 1,
+                herds => return herds,
             }
         }
     }
 
     /// The first one's directory is that of all.
-    fn try_line_of_herds(&self, count: usize) -> Result<Vec<Running>, FiguresError> {
-        let ports = free_ports(2 * count)?;
+    fn try_herds(&self, count: usize, shape: Shape) -> Result<Vec<Running>, FiguresError> {
+        let ports = free_ports(3 * count)?;
+        let address = |port: u16| format!("127.0.0.1:{port}");
         let servers: String = (0..count)
             .map(|at| {
-                let (listen, links) = (ports[2 * at], ports[2 * at + 1]);
-                let neighbors = if at == 0 { String::new() } else { format!("\"S{}\"", at - 1) };
+                let [listen, links, admin] = [0, 1, 2].map(|port| address(ports[3 * at + port]));
+                let neighbor = match (at, shape) {
+                    (0, Shape::Line) => String::new(),
+                    (0, Shape::Ring) => format!("\"S{}\"", count - 1),
+                    _ => format!("\"S{}\"", at - 1),
+                };
                 format!(
-                    "[[server]]\nname = \"S{at}\"\nlisten = \"127.0.0.1:{listen}\"\n\
-                     links = \"127.0.0.1:{links}\"\nneighbors = [{neighbors}]\n"
+                    "[[server]]\nname = \"S{at}\"\nlisten = \"{listen}\"\nlinks = \"{links}\"\n\
+                     admin = \"{admin}\"\nneighbors = [{neighbor}]\n"
                 )
             })
             .collect();
@@ -107,7 +160,9 @@ impl Programs {
         let mut running = Vec::new();
         let mut directory = Some(directory);
         for at in 0..count {
-            running.push(self.serve(&format!("S{at}"), &conf, directory.take())?);
+            let mut server = self.serve(&format!("S{at}"), &conf, directory.take())?;
+            server.admin = Some(address(ports[3 * at + 2]));
+            running.push(server);
         }
         Ok(running)
     }
@@ -191,7 +246,7 @@ fn says_ready(
         .map_err(|error| failed(error.to_string()))?;
     let stdout = child.stdout.take().ok_or_else(|| failed("it has no output".into()))?;
     let (said, ready) = mpsc::channel();
-    let mut running = Running { child, address: String::new(), _directory: directory };
+    let mut running = Running { child, address: String::new(), admin: None, _directory: directory };
     thread::spawn(move || {
         let mut line = String::new();
         let _ = BufReader::new(stdout).read_line(&mut line);
@@ -223,7 +278,7 @@ fn accepts(
         .spawn()
         .map_err(|error| failed(error.to_string()))?;
     let address = format!("127.0.0.1:{port}");
-    let running = Running { child, address, _directory: Some(directory) };
+    let running = Running { child, address, admin: None, _directory: Some(directory) };
     let deadline = Instant::now() + READY_WITHIN;
     while let Err(error) = TcpStream::connect(&running.address) {
         if Instant::now() > deadline {

@@ -11,6 +11,7 @@ use crate::cli::Figures;
 use crate::load::LoadError;
 
 mod contender;
+mod frozen;
 mod machine;
 mod report;
 mod scenarios;

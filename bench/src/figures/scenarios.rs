@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use herd::client::Client;
 use herd::protocol::Kilometers;
 
-use super::contender::{HerdConf, Programs, Running};
+use super::contender::{HerdConf, Programs, Running, Shape};
 use super::spread::quantile;
-use super::{Bench, Contender, FiguresError, Scenario, Values};
-use crate::load::{LAST_REPLIES, Load, Work, report_all, run};
+use super::{Bench, Contender, FiguresError, Scenario, Values, frozen};
+use crate::load::{Abuse, Abusers, LAST_REPLIES, Load, Work, report_all, run};
 
 const WARM_UP: Duration = Duration::from_secs(1);
 
@@ -18,7 +18,7 @@ const CLIENTS: u32 = 100_000;
 /// Connections that stay silent.
 const IDLE: usize = 10_000;
 
-const LOTS: HerdConf = HerdConf { mode: "lots", workers: 1, has_log: true };
+const LOTS: HerdConf = HerdConf { mode: "lots", workers: 1, has_log: true, durability: None };
 const LOTS_WITHOUT_LOG: HerdConf = HerdConf { has_log: false, ..LOTS };
 
 const ECHO: &str = "tokio echo";
@@ -32,13 +32,17 @@ pub(super) fn all(programs: &Programs) -> Vec<Scenario> {
         request_reply("request-reply-2000", 2_000),
         idle("idle", 1),
         idle("idle-pipelined", 64),
+        durability(),
+        abuse(),
         memory(),
         line(),
+        frozen::scenario(),
+        flood(),
     ]
 }
 
 fn pipelined(programs: &Programs) -> Scenario {
-    let pinned = HerdConf { mode: "pinned", workers: 64, has_log: true };
+    let pinned = HerdConf { mode: "pinned", workers: 64, ..LOTS };
     let mut contenders = vec![
         herd("herd, lots, traffic log", LOTS, 16, 64),
         herd("herd, lots, no traffic log", LOTS_WITHOUT_LOG, 16, 64),
@@ -64,7 +68,7 @@ fn pipelined(programs: &Programs) -> Scenario {
 }
 
 fn request_reply(name: &'static str, connections: usize) -> Scenario {
-    let pinned = HerdConf { mode: "pinned", workers: connections, has_log: true };
+    let pinned = HerdConf { mode: "pinned", workers: connections, ..LOTS };
     Scenario {
         name,
         about: format!("{connections} connections x 1 outstanding IAMAT, {CLIENTS} clients"),
@@ -109,6 +113,63 @@ fn idle(name: &'static str, outstanding: usize) -> Scenario {
     }
 }
 
+fn durability() -> Scenario {
+    const WITHOUT: &str = "nothing on disk";
+    let with = |name, durability| herd(name, HerdConf { durability, ..LOTS }, 16, 64);
+    Scenario {
+        name: "durability",
+        about: format!(
+            "16 connections x 64 outstanding IAMAT, {CLIENTS} clients, with [data]; herd, lots, \
+             traffic log"
+        ),
+        reference: Some(WITHOUT),
+        contenders: vec![
+            with(WITHOUT, None),
+            with("none", Some("none")),
+            with("interval", Some("interval")),
+            with("always", Some("always")),
+        ],
+    }
+}
+
+/// Good clients, alone and beside others that hold connections and give nothing. What these send at
+/// first, and after a deadline has closed them, is a load as any other, and not what is measured here.
+fn abuse() -> Scenario {
+    const ALONE: &str = "alone";
+    const EACH: usize = 1000;
+    let beside = |name, dripping, mute| Contender {
+        name,
+        run: Box::new(move |bench: &Bench| {
+            let server = bench.programs.herd(LOTS)?;
+            let abusers = Abusers::start(&server.address, Abuse { dripping, mute })?;
+            let load = load(bench, &server, Work::Iamat, 16, 64);
+            let outcome = clean(name, run(&load)?)?;
+            let seconds = (load.warm_up + load.duration).as_secs_f64();
+            Ok(vec![
+                ("replies/s", outcome.rate),
+                ("p99 us", outcome.p99_us),
+                ("generator cores", outcome.generator_cores),
+                ("came back/s", abusers.came_back() as f64 / seconds),
+            ])
+        }),
+    };
+    Scenario {
+        name: "abuse",
+        about: format!(
+            "16 connections x 64 outstanding IAMAT, alone and beside {EACH} clients that send a byte a \
+             second of a line without end, and {EACH} that have sent IAMAT until no more was taken, \
+             and never read; herd, lots, traffic log"
+        ),
+        reference: Some(ALONE),
+        contenders: vec![
+            beside(ALONE, 0, 0),
+            beside("beside those that drip", EACH, 0),
+            beside("beside those that never read", 0, EACH),
+            beside("beside both", EACH, EACH),
+        ],
+    }
+}
+
 /// Each client is reported once: a client of 20 bytes, a location of 22, a time of 20.
 fn memory() -> Scenario {
     const RECORDS: u32 = 1_000_000;
@@ -132,7 +193,7 @@ fn line() -> Scenario {
     const SERVERS: usize = 5;
     const SAMPLES: usize = 300;
     let run = |bench: &Bench| {
-        let servers = bench.programs.line_of_herds(SERVERS)?;
+        let servers = bench.programs.herds(SERVERS, Shape::Line)?;
         let timeout = Duration::from_secs(10);
         let mut near = Client::connect(&servers[0].address, timeout)?;
         let mut far = Client::connect(&servers[SERVERS - 1].address, timeout)?;
@@ -153,6 +214,46 @@ fn line() -> Scenario {
         ),
         reference: None,
         contenders: vec![Contender { name: "herd, lots, traffic log", run: Box::new(run) }],
+    }
+}
+
+/// The second server runs in this process, so that its records can be counted while they come.
+fn flood() -> Scenario {
+    const CLEAR: &str = "links in clear";
+    let contender = |name, has_key| Contender {
+        name,
+        run: Box::new(move |bench: &Bench| {
+            let (near, far) = bench.programs.two_herds(has_key)?;
+            // Only once the link is up.
+            let timeout = Duration::from_secs(10);
+            let mut client = Client::connect(&near.address, timeout)?;
+            time_to_cross(&mut client, &mut Client::connect(far.address(), timeout)?, "warm-up")?;
+            drop(client);
+            // So many that hardly a client is drawn twice: no update replaces another in the outbox.
+            let load = Load { clients: u32::MAX, ..load(bench, &near, Work::Iamat, 16, 64) };
+            let records = far.records();
+            let (outcome, reached) = std::thread::scope(|scope| {
+                let counting = scope.spawn(|| {
+                    std::thread::sleep(WARM_UP);
+                    let (begun, before) = (Instant::now(), records.len());
+                    std::thread::sleep(bench.seconds);
+                    (records.len() - before) as f64 / begun.elapsed().as_secs_f64()
+                });
+                let outcome = run(&load);
+                let reached = counting.join().expect("counting does not panic");
+                Ok::<_, FiguresError>((clean(name, outcome?)?, reached))
+            })?;
+            far.stop();
+            Ok(vec![("records/s at the other", reached), ("replies/s", outcome.rate)])
+        }),
+    };
+    Scenario {
+        name: "flood",
+        about: "two servers, 16 connections x 64 outstanding IAMAT of ever new clients to one: \
+                records that reach the other; lots, no traffic log"
+            .to_string(),
+        reference: Some(CLEAR),
+        contenders: vec![contender(CLEAR, false), contender("links with a key", true)],
     }
 }
 
@@ -204,7 +305,7 @@ fn other(
     }
 }
 
-fn load(
+pub(super) fn load(
     bench: &Bench,
     server: &Running,
     work: Work,
@@ -229,7 +330,7 @@ fn load(
     }
 }
 
-fn clean(
+pub(super) fn clean(
     contender: &'static str,
     outcome: crate::load::Outcome,
 ) -> Result<crate::load::Outcome, FiguresError> {

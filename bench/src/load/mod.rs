@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`Work`] and [`requests`] (what is asked), [`replies`] (what has to come back),
 //! [`connection`], [`schedule`], [`generator`] (one thread of it), [`tally`] (what it counts),
-//! [`Outcome`] (what is said of it).
+//! [`Outcome`] (what is said of it); [`Abusers`] are beside all that.
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
@@ -14,6 +14,7 @@ use herd::client::{Client, ClientError, Reply};
 use crate::cli;
 use crate::process::{CpuTime, Pid};
 
+mod abuse;
 mod alarm;
 mod connection;
 mod generator;
@@ -24,6 +25,7 @@ mod schedule;
 mod tally;
 mod work;
 
+pub(crate) use abuse::{Abuse, Abusers};
 use generator::Generator;
 pub(crate) use outcome::Outcome;
 use replies::Splitter;

@@ -44,10 +44,12 @@ pub(super) fn commands<'a>(
     conf: &Path,
 ) -> String {
     let here = env::current_dir().unwrap_or_default();
-    let mut send = format!("{} send", quoted(&shown_program(program, &here)));
-    if conf != Path::new(DEFAULT_CONF) {
-        send = format!("{send} --conf {}", quoted(&conf.display().to_string()));
-    }
+    let program = quoted(&shown_program(program, &here));
+    let conf = match conf {
+        conf if conf == Path::new(DEFAULT_CONF) => String::new(),
+        conf => format!(" --conf {}", quoted(&conf.display().to_string())),
+    };
+    let send = format!("{program} send{conf}");
     // A port that the system picked is not in the conf.
     let target = |(server, running): (&&'a Server, &'a Running)| match server.listen.ends_with(":0")
     {
@@ -55,7 +57,13 @@ pub(super) fn commands<'a>(
         false => server.name.as_str(),
     };
     let targets: Vec<_> = servers.iter().zip(running).map(target).collect();
-    try_out(&send, &targets).join("\n")
+    let mut lines = try_out(&send, &targets);
+    // Without an admin address there is little to see.
+    if servers.iter().all(|server| server.admin.is_some()) {
+        let status = format!("\nWatch it:\n  {program} status{conf} --watch");
+        lines.insert(lines.len().saturating_sub(1), status);
+    }
+    lines.join("\n")
 }
 
 /// A report through the first server, a question to the last, and both in one go through one between.

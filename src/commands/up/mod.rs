@@ -17,7 +17,7 @@ use herd::protocol::ServerName;
 use herd::store::COMMIT_AT_STOP_WITHIN;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use super::{CommandError, Exit};
+use super::{CommandError, Exit, check_keys};
 use crate::cli::Up;
 
 mod back_off;
@@ -57,6 +57,7 @@ enum Event {
 
 pub(crate) fn run(args: &Up) -> Result<Exit, CommandError> {
     let config = Config::load(&args.conf)?;
+    check_keys(&config)?;
     let program = env::current_exe()
         .map_err(|e| CommandError::RunTime(format!("cannot find the path of this program: {e}")))?;
     let serve = |name: &ServerName| {

@@ -15,7 +15,7 @@ pub(super) fn check(servers: &[&Server], config: &Config) -> Result<(), String> 
     let mut problems = Vec::new();
     for server in servers {
         let links = config.opens_links(server).then_some(&server.links);
-        for address in [&server.listen].into_iter().chain(links) {
+        for address in [&server.listen].into_iter().chain(links).chain(&server.admin) {
             match listening::bind(address) {
                 Ok(listener) => held.push(listener),
                 Err(e) => problems.push(port_owner::describe(server, address, &e, &config.path)),

@@ -1,0 +1,141 @@
+//! A herd of which one server is frozen: what the others notice, and how long it takes to catch up.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Signal, kill_process};
+
+use super::contender::{Running, Shape};
+use super::scenarios::{clean, load};
+use super::{Bench, Contender, FiguresError, Scenario, Values};
+use crate::load::{Load, LoadError, Outcome, Work, run};
+
+const SERVERS: usize = 5;
+
+/// How long the load lasts, and the fifth server is frozen.
+const LASTS: Duration = Duration::from_secs(30);
+
+/// Reports a second to each of the four others: together some half of what five servers on two cores can
+/// take, since a frozen one leaves its share of the processor to the others.
+const RATE: f64 = 5_000.0;
+
+/// Longest wait for five equal copies.
+const EQUAL_WITHIN: Duration = Duration::from_secs(60);
+
+pub(super) fn scenario() -> Scenario {
+    const ALL_RUN: &str = "all run";
+    let contender =
+        |name, is_frozen| Contender { name, run: Box::new(move |bench| sample(bench, is_frozen)) };
+    Scenario {
+        name: "frozen",
+        about: format!(
+            "five servers in a ring, {RATE} reports/s to each of four for {} s, 100,000 clients; the \
+             fifth frozen (SIGSTOP) or not, then until all five digests are equal",
+            LASTS.as_secs()
+        ),
+        reference: Some(ALL_RUN),
+        contenders: vec![contender(ALL_RUN, false), contender("the fifth is frozen", true)],
+    }
+}
+
+fn sample(bench: &Bench, is_frozen: bool) -> Result<Values, FiguresError> {
+    let herd = bench.programs.herds(SERVERS, Shape::Ring)?;
+    // Only once all links are up, and all are as warm as they get.
+    loaded(bench, &herd, Duration::from_secs(2))?;
+    until_equal(&herd)?;
+    let fifth = Frozen::new(&herd[SERVERS - 1], is_frozen)?;
+    let outcomes = loaded(bench, &herd, LASTS)?;
+    drop(fifth);
+    let equal = until_equal(&herd)?;
+    let most = |value: fn(&Outcome) -> f64| outcomes.iter().map(value).fold(0.0, f64::max);
+    let mut resident = 0;
+    for server in &herd[..SERVERS - 1] {
+        resident = resident.max(server.pid().resident_bytes()?);
+    }
+    Ok(vec![
+        ("replies/s of four", outcomes.iter().map(|outcome| outcome.rate).sum()),
+        ("worst p99 us", most(|outcome| outcome.p99_us)),
+        ("server CPU us", most(|outcome| outcome.server_cpu_us.unwrap_or(f64::NAN))),
+        ("largest MiB", resident as f64 / 1_048_576.0),
+        ("equal after s", equal.as_secs_f64()),
+    ])
+}
+
+/// Puts the load on the first four.
+fn loaded(
+    bench: &Bench,
+    herd: &[Running],
+    duration: Duration,
+) -> Result<Vec<Outcome>, FiguresError> {
+    let loads: Vec<Load> = herd[..SERVERS - 1]
+        .iter()
+        .enumerate()
+        .map(|(at, server)| Load {
+            rate: Some(RATE),
+            duration,
+            seed: bench.seed + at as u64,
+            ..load(bench, server, Work::Iamat, 16, 16)
+        })
+        .collect();
+    let ran: Vec<Result<Outcome, LoadError>> = thread::scope(|scope| {
+        let running: Vec<_> = loads.iter().map(|load| scope.spawn(move || run(load))).collect();
+        running.into_iter().map(|load| load.join().expect("a load does not panic")).collect()
+    });
+    ran.into_iter().map(|outcome| clean("herd, lots", outcome?)).collect()
+}
+
+/// A server that is frozen until this is dropped.
+struct Frozen(Option<rustix::process::Pid>);
+
+impl Frozen {
+    fn new(server: &Running, is_frozen: bool) -> Result<Self, FiguresError> {
+        let pid = rustix::process::Pid::from_raw(server.pid().0 as i32);
+        let Some(pid) = pid.filter(|_| is_frozen) else { return Ok(Self(None)) };
+        kill_process(pid, Signal::STOP).map_err(std::io::Error::from)?;
+        Ok(Self(Some(pid)))
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        if let Some(pid) = self.0 {
+            // It is there: its process is waited for later.
+            let _ = kill_process(pid, Signal::CONT);
+        }
+    }
+}
+
+fn until_equal(herd: &[Running]) -> Result<Duration, FiguresError> {
+    let begun = Instant::now();
+    loop {
+        let digests: Vec<String> = herd.iter().map(digest).collect::<Result<_, _>>()?;
+        if digests.iter().all(|digest| *digest == digests[0]) {
+            return Ok(begun.elapsed());
+        }
+        if begun.elapsed() > EQUAL_WITHIN {
+            return Err(FiguresError::NotSeen(format!(
+                "the copies are not equal after {EQUAL_WITHIN:?}: {digests:?}"
+            )));
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The digest of all that a server holds, from its admin address.
+fn digest(server: &Running) -> Result<String, FiguresError> {
+    let not_told = |why: String| FiguresError::NotSeen(format!("no digest: {why}"));
+    let admin = server.admin.as_deref().ok_or_else(|| not_told("no admin address".into()))?;
+    let mut stream = TcpStream::connect(admin)?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    stream.write_all(b"GET /status HTTP/1.1\r\nHost: herd\r\nConnection: close\r\n\r\n")?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let body = answer.find('{').zip(answer.rfind('}')).map(|(from, to)| &answer[from..=to]);
+    let status: serde_json::Value = serde_json::from_str(body.unwrap_or_default())
+        .map_err(|error| not_told(format!("{error}: {answer}")))?;
+    let digest = status["digest"].as_str().map(str::to_owned);
+    digest.ok_or_else(|| not_told(answer))
+}
