@@ -74,5 +74,10 @@ impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        // What libfaketime leaves of a process that is killed; a later one with this id could not start.
+        let id = self.child.id();
+        for left in [format!("faketime_shm_{id}"), format!("sem.faketime_sem_{id}")] {
+            let _ = std::fs::remove_file(Path::new("/dev/shm").join(left));
+        }
     }
 }

@@ -395,14 +395,12 @@ impl Server {
     fn run(&self) -> Result<Process, Option<i32>> {
         let Some(faketime) = &self.faketime else { return Process::start(&self.name, &self.conf) };
         let offset = self.clock_file();
-        let variables: [(&str, &OsStr); 5] = [
+        let variables: [(&str, &OsStr); 4] = [
             ("LD_PRELOAD", faketime.as_os_str()),
             ("FAKETIME_TIMESTAMP_FILE", offset.as_os_str()),
             ("FAKETIME_NO_CACHE", OsStr::new("1")),
             // Only the time of day is set on real machines too.
             ("FAKETIME_DONT_FAKE_MONOTONIC", OsStr::new("1")),
-            // It would leave files of servers that are killed.
-            ("FAKETIME_DISABLE_SHM", OsStr::new("1")),
         ];
         Process::start_with(&self.name, &self.conf, &variables)
     }
