@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use herd::places::Lookup;
-use herd::places::lookups::{Asked, Call, LookupLimits, Lookups};
+use herd::places::lookups::{Answer, Asked, Call, LookupLimits, Lookups};
 use herd::protocol::{Coordinates, Kilometers};
 use shuttle::sync::Mutex;
 use shuttle::thread;
@@ -51,7 +51,7 @@ fn every_ticket_is_answered_once_and_equal_look_ups_alike() {
     });
 }
 
-fn run(call: Call<usize>, answered: &Mutex<Vec<(usize, Arc<[u8]>)>>) {
+fn run(call: Call<usize>, answered: &Mutex<Vec<(usize, Answer)>>) {
     let mut next = Some(call);
     while let Some(call) = next {
         let finished = call.run();
