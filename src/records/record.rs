@@ -80,6 +80,12 @@ impl Record {
         Nanos(self.number(8))
     }
 
+    /// The same in memory of its own, for who keeps it while others replace it: memory is best freed by the
+    /// thread that took it.
+    pub(super) fn copy(&self) -> Self {
+        Self(Arc::from(&*self.0))
+    }
+
     /// The packed bytes, the same on every machine.
     pub fn bytes(&self) -> &[u8] {
         &self.0

@@ -13,9 +13,12 @@ use crate::protocol::Nanos;
 #[derive(Debug)]
 pub(super) struct Shard {
     table: HashTable<Held>,
-    /// A record of each client whose newest, or whose expiry, is not yet taken for the disk: whose
-    /// record here is marked, or that has none here.
-    unsaved: Vec<Record>,
+    /// The hash of each client whose record here is marked, so that its newest is taken for the disk, or
+    /// was before it expired. No more than the hash: a note is made for every report that comes first, and a
+    /// record that it held would be freed by another thread than the one that made it.
+    unsaved: Vec<u64>,
+    /// A record of each client that has expired since it was last taken for the disk.
+    gone: Vec<Record>,
     digests: Box<[Digest; BUCKETS]>,
     /// Records of before are expired: they are not here, and are not taken.
     horizon: Nanos,
@@ -23,7 +26,7 @@ pub(super) struct Shard {
     moves: u64,
 }
 
-/// A record, and whether its client stands in `unsaved` because of it.
+/// A record, and whether its client is noted for the disk.
 #[derive(Debug)]
 struct Held {
     record: Record,
@@ -45,6 +48,7 @@ impl Shard {
         Self {
             table: HashTable::new(),
             unsaved: Vec::new(),
+            gone: Vec::new(),
             digests: Box::new([Digest::default(); BUCKETS]),
             horizon: Nanos(i64::MIN),
             moves: 0,
@@ -68,8 +72,9 @@ impl Shard {
         let bucket = Place::of(record.client()).bucket;
         // A full table makes room before it looks.
         self.moves += u64::from(self.table.len() == self.table.capacity());
+        let hash = hasher.hash_one(record.client());
         let entry = self.table.entry(
-            hasher.hash_one(record.client()),
+            hash,
             |held| held.record.client() == record.client(),
             |held| hasher.hash_one(held.record.client()),
         );
@@ -77,7 +82,7 @@ impl Shard {
             Entry::Vacant(vacant) if has_room() => {
                 vacant.insert(Held { record: record.clone(), is_unsaved });
                 if is_unsaved {
-                    self.unsaved.push(record.clone());
+                    self.unsaved.push(hash);
                 }
                 self.digests[bucket] = self.digests[bucket].plus(Digest::of(record));
                 (Merged::Stored { is_new: true }, None)
@@ -88,7 +93,7 @@ impl Shard {
                 let replaced = std::mem::replace(&mut held.record, record.clone());
                 if is_unsaved && !held.is_unsaved {
                     held.is_unsaved = true;
-                    self.unsaved.push(record.clone());
+                    self.unsaved.push(hash);
                 }
                 let others = self.digests[bucket].minus(Digest::of(&replaced));
                 self.digests[bucket] = others.plus(Digest::of(record));
@@ -103,49 +108,51 @@ impl Shard {
         held.map(|held| held.record.clone())
     }
 
-    /// How many clients are noted for the disk.
+    /// How many clients are noted for the disk, at least.
     pub(super) fn unsaved(&self) -> usize {
-        self.unsaved.len()
+        self.unsaved.len() + self.gone.len()
     }
 
     /// Notes the client of a record for the disk: what is held of it, or that nothing is.
     pub(super) fn note_unsaved(&mut self, hasher: &RandomState, record: Record) {
-        match self.find(hasher, record.client()) {
+        let hash = hasher.hash_one(record.client());
+        match self.table.find_mut(hash, |held| held.record.client() == record.client()) {
             Some(held) if held.is_unsaved => {}
             Some(held) => {
                 held.is_unsaved = true;
-                self.unsaved.push(record);
+                self.unsaved.push(hash);
             }
-            None => self.unsaved.push(record),
+            None => self.gone.push(record),
         }
     }
 
-    /// Takes up to `most` of the clients that are noted. Each comes with what is held of it now.
+    /// Takes up to `most` of the clients that are noted. Each comes with a copy of what is held of it now.
     pub(super) fn take_unsaved(
         &mut self,
         hasher: &RandomState,
         most: usize,
         taken: &mut Vec<Change>,
     ) {
-        for _ in 0..most.min(self.unsaved.len()) {
-            let record = self.unsaved.pop().expect("no more than there are");
-            match self.find(hasher, record.client()) {
-                Some(held) if held.is_unsaved => {
+        for _ in 0..most {
+            if let Some(hash) = self.unsaved.pop() {
+                let is_noted =
+                    |held: &Held| held.is_unsaved && hasher.hash_one(held.record.client()) == hash;
+                // One that has expired since is among those that are gone.
+                if let Some(held) = self.table.find_mut(hash, is_noted) {
                     held.is_unsaved = false;
-                    taken.push(Change::Held(held.record.clone()));
+                    taken.push(Change::Held(held.record.copy()));
                 }
-                // It was gone, came back and was taken since.
-                Some(_) => {}
-                None => taken.push(Change::Gone(record)),
+            } else if let Some(record) = self.gone.pop() {
+                // One that came back is noted anew, or was taken since.
+                if self.get(hasher, record.client()).is_none() {
+                    taken.push(Change::Gone(record));
+                }
             }
         }
         if self.unsaved.is_empty() {
             self.unsaved.shrink_to(KEPT_CAPACITY);
+            self.gone.shrink_to(KEPT_CAPACITY);
         }
-    }
-
-    fn find(&mut self, hasher: &RandomState, client: &[u8]) -> Option<&mut Held> {
-        self.table.find_mut(hasher.hash_one(client), |held| held.record.client() == client)
     }
 
     pub(super) fn digests(&self) -> [Digest; BUCKETS] {
@@ -183,8 +190,8 @@ impl Shard {
         for held in &expired {
             let bucket = Place::of(held.record.client()).bucket;
             self.digests[bucket] = self.digests[bucket].minus(Digest::of(&held.record));
-            if is_unsaved && !held.is_unsaved {
-                self.unsaved.push(held.record.clone());
+            if is_unsaved {
+                self.gone.push(held.record.clone());
             }
         }
         expired.into_iter().map(|held| held.record).collect()

@@ -105,8 +105,9 @@ fn round(
     if changes.is_empty() && !is_last {
         return Ok(());
     }
-    // In order it costs the engine half.
-    changes.sort_unstable_by(|a, b| a.client().cmp(b.client()));
+    // In order it costs the engine half. The beginnings of names, gathered once, order them well enough,
+    // and are compared without a look at each record.
+    changes.sort_by_cached_key(|change| beginning(change.client()));
     let committed = catch_unwind(AssertUnwindSafe(|| engine.commit(&changes, is_safe)));
     let result =
         committed.unwrap_or_else(|_| Err(EngineError::Failed("a defect of the engine".to_owned())));
@@ -118,6 +119,14 @@ fn round(
         changes.into_iter().for_each(|change| store.records.note_unsaved(change));
     }
     result
+}
+
+/// The first bytes of a name, zeros behind it if it is shorter.
+fn beginning(client: &[u8]) -> [u8; 24] {
+    let mut beginning = [0; 24];
+    let length = client.len().min(beginning.len());
+    beginning[..length].copy_from_slice(&client[..length]);
+    beginning
 }
 
 /// True if somebody wanted it, and it succeeded.
