@@ -61,7 +61,8 @@ pub struct Store {
 
 struct State {
     rounds: Rounds,
-    /// Since when all that is noted now may have waited: the begin of the last round that succeeded.
+    /// Since when all that is noted now may have waited: the begin of the last round that succeeded, or when
+    /// nothing was noted last.
     saved_at: Instant,
     /// What is wrong, while writing fails.
     error: Option<String>,

@@ -81,6 +81,7 @@ fn next(store: &Store, pace: &mut Pace) -> Next {
                 if store.records.unsaved() > 0 {
                     return Next::Round { is_last: false };
                 }
+                state.saved_at = now;
                 pace.due = now + store.settings.interval;
             }
         }
