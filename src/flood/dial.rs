@@ -108,6 +108,10 @@ impl Dialer<'_> {
                 Standing::Replaced => {
                     return Err(io::Error::other("it was started anew since we dialed it"));
                 }
+                Standing::NotHeard if !self.link.is_dialed() => {
+                    let reason = "it was silent, so the connection to it was given up";
+                    return Err(io::Error::new(ErrorKind::TimedOut, reason));
+                }
                 Standing::NotHeard => {
                     is_open(greeted.stream.borrow().socket())?;
                     self.write(&greeted.stream, BEAT)?;

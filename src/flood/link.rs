@@ -160,6 +160,11 @@ impl Link {
         self.state.lock().dialed = stream;
     }
 
+    /// True if we have a connection to the neighbor, and have not given it up ([`Link::lost`]).
+    pub fn is_dialed(&self) -> bool {
+        self.state.lock().dialed.is_some()
+    }
+
     /// Takes note of a connection that the neighbor dialed; an older one is cut.
     pub fn heard(&self, instance: Instance, stream: Arc<TcpStream>) -> Registered {
         let mut state = self.state.lock();
@@ -189,7 +194,7 @@ impl Link {
         let mut dialed = None;
         if is_newest {
             state.accepted = None;
-            dialed = state.dialed.clone().filter(|_| was_silent);
+            dialed = state.dialed.take_if(|_| was_silent);
         }
         drop(state);
         if is_newest {
@@ -288,7 +293,9 @@ mod tests {
         let newer = link.heard(FIRST, stream());
         assert!(!link.lost(older.number, true));
         assert_eq!(link.standing(FIRST), Standing::Up);
-        assert!(link.lost(newer.number, false));
+        link.set_dialed(Some(stream()));
+        assert!(link.lost(newer.number, true));
+        assert!(!link.is_dialed(), "to who is silent it is given up");
     }
 
     #[test]
@@ -339,6 +346,7 @@ mod tests {
     fn losing_the_neighbor_closes_the_outbox_and_stopping_lets_it_drain() {
         let link = link();
         let heard = link.heard(FIRST, stream());
+        link.set_dialed(Some(stream()));
         link.outbox.open();
         link.lost(heard.number, false);
         assert_eq!(
