@@ -1,7 +1,5 @@
 //! A herd of which one server is frozen: what the others notice, and how long it takes to catch up.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -23,6 +21,9 @@ const RATE: f64 = 5_000.0;
 
 /// Longest wait for five equal copies.
 const EQUAL_WITHIN: Duration = Duration::from_secs(60);
+
+/// Longest wait for a server to say its digest.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 pub(super) fn scenario() -> Scenario {
     const ALL_RUN: &str = "all run";
@@ -127,15 +128,6 @@ fn until_equal(herd: &[Running]) -> Result<Duration, FiguresError> {
 fn digest(server: &Running) -> Result<String, FiguresError> {
     let not_told = |why: String| FiguresError::NotSeen(format!("no digest: {why}"));
     let admin = server.admin.as_deref().ok_or_else(|| not_told("no admin address".into()))?;
-    let mut stream = TcpStream::connect(admin)?;
-    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-    stream.write_all(b"GET /status HTTP/1.1\r\nHost: herd\r\nConnection: close\r\n\r\n")?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
-    let answer = String::from_utf8_lossy(&answer).into_owned();
-    let body = answer.find('{').zip(answer.rfind('}')).map(|(from, to)| &answer[from..=to]);
-    let status: serde_json::Value = serde_json::from_str(body.unwrap_or_default())
-        .map_err(|error| not_told(format!("{error}: {answer}")))?;
-    let digest = status["digest"].as_str().map(str::to_owned);
-    digest.ok_or_else(|| not_told(answer))
+    let status = herd::client::status(admin, ANSWER_WITHIN);
+    status.map(|status| status.digest).map_err(|error| not_told(error.to_string()))
 }
