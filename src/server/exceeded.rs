@@ -78,9 +78,7 @@ impl Shared {
             self.exceeded(Limit::PlacesQueue, "a client that waited in it");
         }
     }
-}
 
-impl Shared {
     /// As [`Shared::exceeded`], for so many replies whose commit took too long.
     pub fn commit_was_late(&self, peer: &str, replies: u64) {
         self.counters.late_commits.add(replies.saturating_sub(1));

@@ -54,6 +54,13 @@ pub enum Next {
     Close(&'static str),
 }
 
+/// Whether a reply shows what is known of a client.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shows {
+    Record,
+    NoRecord,
+}
+
 impl Session {
     /// A client that just connected.
     pub fn new(peer: SocketAddr) -> Self {
@@ -95,7 +102,9 @@ impl Session {
                 Frame::TooLong(start) => {
                     shared.exceeded(Limit::LineLength, &self.peer);
                     turn.tally.invalid += 1;
-                    self.reply(shared, start, turn, |replies| write_invalid(start, replies));
+                    self.reply(shared, start, Shows::NoRecord, turn, |replies| {
+                        write_invalid(start, replies)
+                    });
                     return (input.len(), Next::Close("a line over max_line"));
                 }
                 Frame::Partial if at_end && taken < input.len() => {
@@ -148,7 +157,7 @@ impl Session {
 
     fn invalid(&mut self, shared: &Shared, line: &[u8], turn: &mut Turn) -> Option<Lookup> {
         turn.tally.invalid += 1;
-        self.reply(shared, line, turn, |replies| write_invalid(line, replies));
+        self.reply(shared, line, Shows::NoRecord, turn, |replies| write_invalid(line, replies));
         None
     }
 
@@ -176,7 +185,7 @@ impl Session {
             }
         };
         turn.tally.iamat += 1;
-        self.reply_showing(shared, line, turn, |replies| write_at(&held.fields(), replies));
+        self.reply(shared, line, Shows::Record, turn, |replies| write_at(&held.fields(), replies));
     }
 
     fn whatsat(
@@ -231,48 +240,26 @@ impl Session {
         turn: &mut Turn,
     ) {
         turn.tally.whatsat += 1;
-        self.reply_showing(shared, line, turn, |replies| {
+        self.reply(shared, line, Shows::Record, turn, |replies| {
             replies.extend_from_slice(at);
             write_places(places, replies);
         });
     }
 
-    /// Appends a reply, counts it and logs the exchange.
+    /// Appends a reply, counts it and logs the exchange. One that shows a record may have to wait until
+    /// that is on disk.
     fn reply(
         &mut self,
         shared: &Shared,
         line: &[u8],
+        shows: Shows,
         turn: &mut Turn,
         write: impl FnOnce(&mut Vec<u8>),
-    ) {
-        let start = turn.replies.len();
-        write(&mut turn.replies);
-        self.reply_ends(shared, line, start, false, turn);
-    }
-
-    /// As [`Session::reply`], for one that shows a record, which may have to be on disk first.
-    fn reply_showing(
-        &mut self,
-        shared: &Shared,
-        line: &[u8],
-        turn: &mut Turn,
-        write: impl FnOnce(&mut Vec<u8>),
-    ) {
-        let start = turn.replies.len();
-        write(&mut turn.replies);
-        self.reply_ends(shared, line, start, true, turn);
-    }
-
-    fn reply_ends(
-        &mut self,
-        shared: &Shared,
-        line: &[u8],
-        start: usize,
-        shows_record: bool,
-        turn: &mut Turn,
     ) {
         self.replies += 1;
-        turn.reply_ends(shared, line, start, shows_record);
+        let start = turn.replies.len();
+        write(&mut turn.replies);
+        turn.reply_ends(shared, line, start, shows == Shows::Record);
         turn.log_exchange(shared, &self.peer, line, start);
     }
 }
