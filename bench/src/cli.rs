@@ -19,7 +19,7 @@ herd-bench faults --rounds 20 --data
 herd-bench load --help                   more about one command",
     error_code(0, "all went well"),
     error_code(1, "the command line is wrong"),
-    error_code(3, "echo: the address cannot be listened on"),
+    error_code(3, "echo, places: the address cannot be listened on"),
     error_code(4, "something failed at run time: a server cannot be reached, for one"),
     error_code(
         5,
@@ -40,6 +40,7 @@ pub(crate) struct HerdBench {
 pub(crate) enum Command {
     Load(Load),
     Echo(Echo),
+    Places(Places),
     Figures(Figures),
     Faults(Faults),
     Repair(Repair),
@@ -102,6 +103,10 @@ pub(crate) struct Load {
     #[argh(option, arg_name = "WORK", default = "Work::Iamat")]
     pub(crate) work: Work,
 
+    /// a connection for each request, which the server ends after its reply
+    #[argh(switch)]
+    pub(crate) one_shot: bool,
+
     /// what comes back instead: only "echo", every line as it was sent
     #[argh(option, arg_name = "REPLY", from_str_fn(echo))]
     pub(crate) expect: Option<()>,
@@ -140,6 +145,27 @@ pub(crate) struct Echo {
     /// where to listen [default: 127.0.0.1:0, any free port]
     #[argh(option, arg_name = "HOST:PORT", default = "\"127.0.0.1:0\".into()")]
     pub(crate) listen: String,
+}
+
+/// run a stand-in for a places service: the same answer to every question, after a delay
+#[derive(FromArgs, Debug, PartialEq)]
+#[argh(
+    subcommand,
+    name = "places",
+    help_triggers("-h", "--help", "help"),
+    example = "herd-bench places --listen 127.0.0.1:7001 --delay 0.2",
+    note = "\
+It speaks what [places] provider = \"google-legacy\" asks for; set base_url to where it listens.
+Says \"ready places ADDRESS\" when it listens, and answers until it is ended (Ctrl-C)."
+)]
+pub(crate) struct Places {
+    /// where to listen [default: 127.0.0.1:0, any free port]
+    #[argh(option, arg_name = "HOST:PORT", default = "\"127.0.0.1:0\".into()")]
+    pub(crate) listen: String,
+
+    /// how long each answer takes [default: 0]
+    #[argh(option, arg_name = "SECONDS", default = "Duration::ZERO", from_str_fn(seconds))]
+    pub(crate) delay: Duration,
 }
 
 /// take the figures that the README shows
@@ -378,8 +404,15 @@ mod tests {
 
     #[test]
     fn every_command_has_help_with_an_example() {
-        for line in ["--help", "load --help", "echo --help", "figures -h", "faults -h", "repair -h"]
-        {
+        for line in [
+            "--help",
+            "load -h",
+            "echo --help",
+            "places -h",
+            "figures -h",
+            "faults -h",
+            "repair -h",
+        ] {
             let exit = parsed(line).unwrap_err();
             assert_eq!(exit.status, Ok(()), "{line}");
             assert!(exit.output.contains("Examples:\n"), "{line}: {}", exit.output);

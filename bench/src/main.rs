@@ -7,9 +7,13 @@ mod cli;
 mod echo;
 mod faults;
 mod figures;
+mod launch;
 mod load;
+mod machine;
+mod places;
 mod process;
 mod repair;
+mod spread;
 
 use cli::{Command, HerdBench};
 
@@ -61,6 +65,9 @@ fn run(command: &Command) -> Result<Exit, (Exit, String)> {
     match command {
         Command::Load(args) => load(args),
         Command::Echo(args) => echo::run(&args.listen)
+            .map(|()| Exit::Ok)
+            .map_err(|error| (Exit::CannotListen, format!("{}: {error}", args.listen))),
+        Command::Places(args) => places::run(&args.listen, args.delay)
             .map(|()| Exit::Ok)
             .map_err(|error| (Exit::CannotListen, format!("{}: {error}", args.listen))),
         Command::Repair(args) => {

@@ -78,6 +78,24 @@ impl Pid {
     }
 }
 
+/// Memory that the kernel holds for all processes, in bytes: its objects (sockets, descriptors), page
+/// tables, stacks of threads, and what lies in the buffers of TCP.
+///
+/// # Errors
+///
+/// When there is no `/proc`.
+pub(crate) fn kernel_bytes() -> io::Result<u64> {
+    let text = fs::read_to_string("/proc/meminfo")?;
+    let held = ["Slab:", "PageTables:", "KernelStack:"].map(|key| {
+        let line = text.lines().find_map(|line| line.strip_prefix(key));
+        line.and_then(first_number).unwrap_or(0) * 1024
+    });
+    let sockets = fs::read_to_string("/proc/net/sockstat")?;
+    let tcp = sockets.lines().find(|line| line.starts_with("TCP:")).unwrap_or_default();
+    let pages = tcp.split_once(" mem ").and_then(|(_, rest)| first_number(rest)).unwrap_or(0);
+    Ok(held.iter().sum::<u64>() + pages * rustix::param::page_size() as u64)
+}
+
 /// CPU time of the calling thread.
 pub(crate) fn thread_cpu_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
@@ -130,5 +148,6 @@ mod tests {
         while this.cpu_time().unwrap().since(before).is_zero() {}
         assert!(this.resident_bytes().unwrap() > 100_000);
         assert!(thread_cpu_time() > Duration::ZERO);
+        assert!(kernel_bytes().unwrap() > 1_000_000);
     }
 }

@@ -1,13 +1,7 @@
-//! The programs that are measured: started on a port of their own, ended when dropped.
+//! The programs that are measured, and how they are set up.
 
-use std::ffi::OsStr;
-use std::io::{BufRead as _, BufReader};
-use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use herd::config::Config;
 use herd::flood::key;
@@ -15,29 +9,14 @@ use herd::server::{Server, ServerHandle};
 use tempfile::TempDir;
 
 use super::FiguresError;
-use crate::process::Pid;
-
-/// Longest wait for a program to be ready.
-const READY_WITHIN: Duration = Duration::from_secs(20);
+use crate::launch::{LaunchError, Running, free_ports, says_ready};
 
 /// How often a herd is started before it is said that it can't be.
 const HERD_TRIES: usize = 5;
 
-/// Where the programs are.
+/// Where the herd is.
 pub(super) struct Programs {
     herd: PathBuf,
-    bench: PathBuf,
-    redis: Option<PathBuf>,
-    memcached: Option<PathBuf>,
-}
-
-/// A program that runs. Conf and log lie in a directory that goes with it.
-pub(super) struct Running {
-    child: Child,
-    pub(super) address: String,
-    /// Where it can be watched, if it can.
-    pub(super) admin: Option<String>,
-    _directory: Option<TempDir>,
 }
 
 /// How a herd server is set up.
@@ -66,18 +45,7 @@ impl Programs {
         if !herd.is_file() {
             return Err(FiguresError::NoHerd(herd));
         }
-        let (redis, memcached) = (in_path("redis-server"), in_path("memcached"));
-        Ok(Self { herd, bench, redis, memcached })
-    }
-
-    /// Names what is not installed.
-    pub(super) fn missing(&self) -> impl Iterator<Item = &'static str> {
-        let all = [("redis-server", &self.redis), ("memcached", &self.memcached)];
-        all.into_iter().filter(|(_, path)| path.is_none()).map(|(name, _)| name)
-    }
-
-    pub(super) fn has(&self, name: &str) -> bool {
-        !self.missing().any(|missing| missing == name)
+        Ok(Self { herd })
     }
 
     /// One herd server without neighbors.
@@ -99,7 +67,7 @@ impl Programs {
 
     /// Two herd servers with a link between them: one as a process, one in this process.
     pub(super) fn two_herds(&self, has_key: bool) -> Result<(Running, ServerHandle), FiguresError> {
-        let failed = |error: &dyn std::fmt::Display| FiguresError::Start("herd", error.to_string());
+        let failed = |error: &dyn std::fmt::Display| LaunchError::new("herd", error.to_string());
         let ports = free_ports(4)?;
         let servers = format!(
             "[[server]]\nname = \"S0\"\nlisten = \"127.0.0.1:{}\"\nlinks = \"127.0.0.1:{}\"\n\
@@ -131,7 +99,7 @@ impl Programs {
         loop {
             match self.try_herds(count, shape) {
                 // Somebody else got one of the ports that were free.
-                Err(FiguresError::Start(..)) if tries < HERD_TRIES => tries += 1,
+                Err(FiguresError::Launch(..)) if tries < HERD_TRIES => tries += 1,
                 herds => return herds,
             }
         }
@@ -176,130 +144,8 @@ impl Programs {
         let mut command = Command::new(&self.herd);
         // If this program is killed, its end of their input goes, and they stop too.
         command.args(["serve", name, "--stop-on-eof", "--conf"]).arg(conf);
-        says_ready("herd", command, directory)
+        Ok(says_ready("herd", command, directory)?)
     }
-
-    /// A bare line echo on tokio.
-    pub(super) fn echo(&self) -> Result<Running, FiguresError> {
-        let mut command = Command::new(&self.bench);
-        command.arg("echo");
-        says_ready("echo", command, None)
-    }
-
-    /// Without anything on disk.
-    pub(super) fn redis(&self) -> Result<Running, FiguresError> {
-        let port = free_ports(1)?[0];
-        let port_word = port.to_string();
-        let words =
-            ["--bind", "127.0.0.1", "--port", &port_word, "--save", "", "--appendonly", "no"];
-        accepts("redis-server", self.redis.as_deref(), port, &words.map(OsStr::new))
-    }
-
-    /// With a thread for each core.
-    pub(super) fn memcached(&self) -> Result<Running, FiguresError> {
-        let port = free_ports(1)?[0];
-        let threads = thread::available_parallelism().map_or(1, usize::from).to_string();
-        let port_word = port.to_string();
-        let words = [
-            "-l",
-            "127.0.0.1",
-            "-p",
-            &port_word,
-            "-t",
-            &threads,
-            "-u",
-            "nobody",
-            "-m",
-            "1024",
-            "-c",
-            "20000",
-        ];
-        accepts("memcached", self.memcached.as_deref(), port, &words.map(OsStr::new))
-    }
-}
-
-impl Running {
-    pub(super) fn pid(&self) -> Pid {
-        Pid(self.child.id())
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Starts a program that says `ready NAME ADDRESS`.
-fn says_ready(
-    name: &'static str,
-    mut command: Command,
-    directory: Option<TempDir>,
-) -> Result<Running, FiguresError> {
-    let failed = |why: String| FiguresError::Start(name, why);
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(|error| failed(error.to_string()))?;
-    let stdout = child.stdout.take().ok_or_else(|| failed("it has no output".into()))?;
-    let (said, ready) = mpsc::channel();
-    let mut running = Running { child, address: String::new(), admin: None, _directory: directory };
-    thread::spawn(move || {
-        let mut line = String::new();
-        let _ = BufReader::new(stdout).read_line(&mut line);
-        let _ = said.send(line);
-    });
-    let line = ready.recv_timeout(READY_WITHIN).map_err(|error| failed(error.to_string()))?;
-    match line.split_ascii_whitespace().collect::<Vec<_>>()[..] {
-        ["ready", _, address] => running.address = address.to_string(),
-        _ => return Err(failed(format!("it said {line:?}"))),
-    }
-    Ok(running)
-}
-
-/// Starts a program that says nothing, and waits until it accepts connections.
-fn accepts(
-    name: &'static str,
-    path: Option<&Path>,
-    port: u16,
-    words: &[&OsStr],
-) -> Result<Running, FiguresError> {
-    let failed = |why: String| FiguresError::Start(name, why);
-    let path = path.ok_or_else(|| failed("it is not installed".into()))?;
-    let directory = tempfile::tempdir()?;
-    let child = Command::new(path)
-        .args(words)
-        .current_dir(&directory)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .spawn()
-        .map_err(|error| failed(error.to_string()))?;
-    let address = format!("127.0.0.1:{port}");
-    let running = Running { child, address, admin: None, _directory: Some(directory) };
-    let deadline = Instant::now() + READY_WITHIN;
-    while let Err(error) = TcpStream::connect(&running.address) {
-        if Instant::now() > deadline {
-            return Err(failed(error.to_string()));
-        }
-        thread::sleep(Duration::from_millis(10));
-    }
-    Ok(running)
-}
-
-/// Ports that nobody listens on now.
-fn free_ports(count: usize) -> Result<Vec<u16>, FiguresError> {
-    let held: Vec<_> =
-        (0..count).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<_, _>>()?;
-    Ok(held
-        .iter()
-        .map(TcpListener::local_addr)
-        .collect::<Result<Vec<_>, _>>()?
-        .iter()
-        .map(std::net::SocketAddr::port)
-        .collect())
 }
 
 /// The log lies in the directory too, and takes little room there.
@@ -310,9 +156,4 @@ fn write_conf(directory: &TempDir, servers: &str, rest: &str) -> Result<PathBuf,
         format!("{servers}{rest}dir = '{}'\nmax_size = \"64MiB\"\nkeep = 1\n", logs.display());
     std::fs::write(&path, text)?;
     Ok(path)
-}
-
-fn in_path(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file())
 }

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, kill_process};
 
-use super::contender::{Running, Shape};
+use super::contender::Shape;
 use super::scenarios::{clean, load};
 use super::{Bench, Contender, FiguresError, Scenario, Values};
+use crate::launch::Running;
 use crate::load::{Load, LoadError, Outcome, Work, run};
 
 const SERVERS: usize = 5;

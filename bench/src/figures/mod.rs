@@ -8,14 +8,14 @@ use fastrand::Rng;
 
 use crate::Exit;
 use crate::cli::Figures;
+use crate::launch::{self, LaunchError};
 use crate::load::LoadError;
+use crate::machine;
 
 mod contender;
 mod frozen;
-mod machine;
 mod report;
 mod scenarios;
-mod spread;
 
 use contender::Programs;
 use report::Sample;
@@ -55,8 +55,8 @@ pub(crate) enum FiguresError {
     Unknown(String, String),
     #[error("{}: no such program; build it: cargo build --release --workspace", .0.display())]
     NoHerd(PathBuf),
-    #[error("{0} did not start: {1}")]
-    Start(&'static str, String),
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
     #[error(transparent)]
     Load(#[from] LoadError),
     #[error(transparent)]
@@ -90,8 +90,8 @@ pub(crate) fn run(args: &Figures) -> Result<(), FiguresError> {
     let programs = Programs::find(args.herd.as_deref())?;
     let seed = args.seed.unwrap_or_else(clock_seed);
     eprintln!("seed {seed}");
-    let scenarios = chosen(scenarios::all(&programs), args.only.as_deref())?;
-    let heading = heading(args, &programs, seed);
+    let scenarios = chosen(scenarios::all(), args.only.as_deref())?;
+    let heading = heading(args, seed);
     let bench = Bench { programs, seconds: args.seconds, seed };
     let out = args.out.clone().unwrap_or_else(|| default_out(&heading.date));
     std::fs::create_dir_all(&out)?;
@@ -132,7 +132,7 @@ fn take(
     Ok(())
 }
 
-fn heading(args: &Figures, programs: &Programs, seed: u64) -> report::Heading {
+fn heading(args: &Figures, seed: u64) -> report::Heading {
     let command = std::env::args_os().skip(1);
     let command: Vec<_> = command.map(|word| word.to_string_lossy().into_owned()).collect();
     report::Heading {
@@ -141,7 +141,7 @@ fn heading(args: &Figures, programs: &Programs, seed: u64) -> report::Heading {
         machine: machine::describe(),
         rounds: args.rounds,
         seed,
-        notes: programs.missing().map(|name| format!("{name}: not installed")).collect(),
+        notes: launch::references_missing().map(|name| format!("{name}: not installed")).collect(),
     }
 }
 

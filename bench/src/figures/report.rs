@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::spread::median;
 use super::{Scenario, Values};
+use crate::spread::median;
 
 /// What stands above the tables.
 pub(super) struct Heading {

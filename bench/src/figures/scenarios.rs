@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 use herd::client::Client;
 use herd::protocol::Kilometers;
 
-use super::contender::{HerdConf, Programs, Running, Shape};
-use super::spread::quantile;
+use super::contender::{HerdConf, Programs, Shape};
 use super::{Bench, Contender, FiguresError, Scenario, Values, frozen};
+use crate::launch::{self, Running};
 use crate::load::{Abuse, Abusers, LAST_REPLIES, Load, Work, report_all, run};
+use crate::spread::quantile;
 
 const WARM_UP: Duration = Duration::from_secs(1);
 
@@ -25,9 +26,9 @@ const ECHO: &str = "tokio echo";
 const REDIS: &str = "Redis GEOADD";
 
 /// All scenarios, with the contenders that are installed.
-pub(super) fn all(programs: &Programs) -> Vec<Scenario> {
+pub(super) fn all() -> Vec<Scenario> {
     vec![
-        pipelined(programs),
+        pipelined(),
         request_reply("request-reply-256", 256),
         request_reply("request-reply-2000", 2_000),
         idle("idle", 1),
@@ -41,23 +42,23 @@ pub(super) fn all(programs: &Programs) -> Vec<Scenario> {
     ]
 }
 
-fn pipelined(programs: &Programs) -> Scenario {
+fn pipelined() -> Scenario {
     let pinned = HerdConf { mode: "pinned", workers: 64, ..LOTS };
     let mut contenders = vec![
         herd("herd, lots, traffic log", LOTS, 16, 64),
         herd("herd, lots, no traffic log", LOTS_WITHOUT_LOG, 16, 64),
         herd("herd, pinned, traffic log", pinned, 16, 64),
         herd("herd, pinned, no traffic log", HerdConf { has_log: false, ..pinned }, 16, 64),
-        other(ECHO, Programs::echo, Work::Iamat, 16, 64),
+        other(ECHO, |_| Ok(launch::echo()?), Work::Iamat, 16, 64),
     ];
     let mut reference = ECHO;
-    if programs.has("redis-server") {
-        contenders.push(other(REDIS, Programs::redis, Work::Geoadd, 16, 64));
+    if launch::in_path("redis-server").is_some() {
+        contenders.push(other(REDIS, |_| Ok(launch::redis()?), Work::Geoadd, 16, 64));
         reference = REDIS;
     }
-    if programs.has("memcached") {
+    if launch::in_path("memcached").is_some() {
         let name = "memcached set";
-        contenders.push(other(name, Programs::memcached, Work::MemcachedSet, 16, 64));
+        contenders.push(other(name, |_| Ok(launch::memcached()?), Work::MemcachedSet, 16, 64));
     }
     Scenario {
         name: "pipelined",
@@ -77,7 +78,7 @@ fn request_reply(name: &'static str, connections: usize) -> Scenario {
             herd("herd, lots, traffic log", LOTS, connections, 1),
             herd("herd, lots, no traffic log", LOTS_WITHOUT_LOG, connections, 1),
             herd("herd, pinned, traffic log", pinned, connections, 1),
-            other(ECHO, Programs::echo, Work::Iamat, connections, 1),
+            other(ECHO, |_| Ok(launch::echo()?), Work::Iamat, connections, 1),
         ],
     }
 }
@@ -96,7 +97,7 @@ fn idle(name: &'static str, outstanding: usize) -> Scenario {
                 && idle > 0
             {
                 // What the kernel keeps for a socket is not resident in the process.
-                let grown = after.saturating_sub(before) as f64;
+                let grown = after.resident.saturating_sub(before.resident) as f64;
                 values.push(("resident B/idle connection", grown / idle as f64));
             }
             Ok(values)
@@ -322,6 +323,7 @@ pub(super) fn load(
         last_replies: LAST_REPLIES,
         rate: None,
         work,
+        one_shot: false,
         expects_echo: false,
         clients: CLIENTS,
         pid: Some(server.pid()),

@@ -21,6 +21,10 @@ pub(super) struct Connection {
     unsent: Vec<u8>,
     /// Replies that came in the measured time.
     pub(super) answered: u64,
+    /// WHATSAT replies that say why there are no places.
+    pub(super) without_places: u64,
+    /// The server is to end it after each reply, and that is waited for.
+    reads_to_end: bool,
 }
 
 /// Requests that were due at the same time and get the same kind of reply.
@@ -48,7 +52,7 @@ pub(super) enum Came {
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream) -> Self {
+    pub(super) fn new(stream: TcpStream, reads_to_end: bool) -> Self {
         Self {
             stream,
             splitter: Splitter::default(),
@@ -57,6 +61,8 @@ impl Connection {
             waiting: VecDeque::new(),
             unsent: Vec::new(),
             answered: 0,
+            without_places: 0,
+            reads_to_end,
         }
     }
 
@@ -176,6 +182,10 @@ impl Connection {
                 rest = &rest[used..];
                 match verdict {
                     Some(Verdict::Right) => count += 1,
+                    Some(Verdict::WithoutPlaces) => {
+                        self.without_places += 1;
+                        count += 1;
+                    }
                     Some(Verdict::Wrong(head)) => {
                         wrong(&head);
                         count += 1;
@@ -193,7 +203,8 @@ impl Connection {
                 answered(Answered { due, count });
             }
         }
-        Ok(if length < buffer.len() { Came::All } else { Came::Some })
+        let is_all = length < buffer.len() && !self.reads_to_end;
+        Ok(if is_all { Came::All } else { Came::Some })
     }
 }
 

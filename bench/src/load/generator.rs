@@ -1,10 +1,11 @@
 //! One thread of the generator: it waits for whichever of its connections has replies, and asks again.
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Interest, Poll, Registry, Token};
 
 use super::alarm::Alarm;
 use super::connection::{Came, Connection};
@@ -19,6 +20,9 @@ const READ_BYTES: usize = 64 * 1024;
 /// Longest wait for sockets, so that the end is noticed when no reply comes.
 const LONGEST_WAIT: Duration = Duration::from_millis(20);
 
+/// Longest wait for a connection where each is for one request.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// Not the index of a connection.
 const ALARM: Token = Token(usize::MAX);
 
@@ -30,6 +34,8 @@ pub(super) struct Generator {
     requests: Requests,
     /// At a fixed rate only.
     schedule: Option<Schedule>,
+    /// Where to connect anew for each request; `None`: connections stay.
+    one_shot: Option<SocketAddr>,
     start: Instant,
     window: Window,
     tally: Tally,
@@ -48,17 +54,14 @@ impl Generator {
         most_outstanding: usize,
         requests: Requests,
         schedule: Option<Schedule>,
+        one_shot: Option<SocketAddr>,
         window: Window,
     ) -> io::Result<Self> {
         let poll = Poll::new()?;
         let alarm = Alarm::new(poll.registry(), ALARM)?;
         let mut connections = Vec::with_capacity(streams.len());
         for (index, stream) in streams.into_iter().enumerate() {
-            stream.set_nonblocking(true)?;
-            let mut stream = TcpStream::from_std(stream);
-            let both = Interest::READABLE | Interest::WRITABLE;
-            poll.registry().register(&mut stream, Token(index), both)?;
-            connections.push(Some(Connection::new(stream)));
+            connections.push(Some(watched(poll.registry(), index, stream, one_shot.is_some())?));
         }
         Ok(Self {
             poll,
@@ -67,6 +70,7 @@ impl Generator {
             most_outstanding,
             requests,
             schedule,
+            one_shot,
             start: Instant::now(),
             window,
             tally: Tally::new(),
@@ -121,6 +125,7 @@ impl Generator {
         for connection in self.connections.iter().flatten() {
             self.tally.missing += connection.unanswered() as u64;
             self.tally.per_connection.push(connection.answered);
+            self.tally.without_places += connection.without_places;
         }
         Ok(self.tally)
     }
@@ -230,18 +235,46 @@ impl Generator {
             if self.window.holds(now) {
                 connection.answered += count;
             }
-            if count > 0 {
+            if count > 0 && self.one_shot.is_none() {
                 self.ask_again(index, count as usize);
             }
             match came {
                 Ok(Came::Some) => {}
                 Ok(Came::All) => return,
-                Ok(Came::End) => {
-                    return self.drop_connection(index, "the server ended the connection");
-                }
+                Ok(Came::End) => return self.ended(index, now),
                 Err(error) => return self.drop_connection(index, &error.to_string()),
             }
         }
+    }
+
+    /// An end is what is waited for where each connection is for one request.
+    fn ended(&mut self, index: usize, now: u64) {
+        let connection = self.connections[index].as_ref();
+        let Some(address) =
+            self.one_shot.filter(|_| connection.is_some_and(|c| c.unanswered() == 0))
+        else {
+            return self.drop_connection(index, "the server ended the connection");
+        };
+        if !self.is_sending(now) {
+            return;
+        }
+        if let Err(error) = self.reopen(index, address, now) {
+            self.drop_connection(index, &error.to_string());
+        }
+    }
+
+    /// The time for the connection is part of the request's.
+    fn reopen(&mut self, index: usize, address: SocketAddr, now: u64) -> io::Result<()> {
+        let stream = std::net::TcpStream::connect_timeout(&address, CONNECT_TIMEOUT)?;
+        stream.set_nodelay(true)?;
+        let mut connection = watched(self.poll.registry(), index, stream, true)?;
+        if let Some(before) = self.connections[index].take() {
+            connection.answered = before.answered;
+            connection.without_places = before.without_places;
+        }
+        connection.send(1, now, &mut self.requests, &mut self.scratch)?;
+        self.connections[index] = Some(connection);
+        Ok(())
     }
 
     fn ask_again(&mut self, index: usize, count: usize) {
@@ -263,6 +296,20 @@ impl Generator {
     fn drop_connection(&mut self, index: usize, reason: &str) {
         if let Some(connection) = self.connections[index].take() {
             self.tally.ended(connection.unanswered() as u64, connection.answered, reason);
+            self.tally.without_places += connection.without_places;
         }
     }
+}
+
+fn watched(
+    registry: &Registry,
+    index: usize,
+    stream: std::net::TcpStream,
+    reads_to_end: bool,
+) -> io::Result<Connection> {
+    stream.set_nonblocking(true)?;
+    let mut stream = TcpStream::from_std(stream);
+    let both = Interest::READABLE | Interest::WRITABLE;
+    registry.register(&mut stream, Token(index), both)?;
+    Ok(Connection::new(stream, reads_to_end))
 }

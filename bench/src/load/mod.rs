@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use herd::client::{Client, ClientError, Reply};
 
 use crate::cli;
-use crate::process::{CpuTime, Pid};
+use crate::process::{self, CpuTime, Pid};
 
 mod abuse;
 mod alarm;
@@ -61,11 +61,28 @@ pub(crate) struct Load {
     /// Requests a second over all; `None`: closed loop.
     pub(crate) rate: Option<f64>,
     pub(crate) work: Work,
+    /// A connection for each request, which the server ends.
+    pub(crate) one_shot: bool,
     pub(crate) expects_echo: bool,
     pub(crate) clients: u32,
     pub(crate) pid: Option<Pid>,
     pub(crate) threads: usize,
     pub(crate) seed: u64,
+}
+
+/// What is in use at a moment, in bytes.
+#[derive(Clone, Copy, Debug, serde::Serialize)]
+pub(crate) struct Memory {
+    /// By the server's process.
+    pub(crate) resident: u64,
+    /// By the kernel, for all processes.
+    pub(crate) kernel: u64,
+}
+
+impl Memory {
+    pub(crate) fn of(pid: Pid) -> io::Result<Self> {
+        Ok(Self { resident: pid.resident_bytes()?, kernel: process::kernel_bytes()? })
+    }
 }
 
 /// Why there is no outcome.
@@ -101,6 +118,7 @@ impl From<&cli::Load> for Load {
             last_replies: LAST_REPLIES,
             rate: args.rate,
             work: args.work,
+            one_shot: args.one_shot,
             expects_echo: args.expect.is_some(),
             clients: args.clients,
             pid: args.pid.map(Pid),
@@ -122,7 +140,7 @@ pub(crate) fn run(load: &Load) -> Result<Outcome, LoadError> {
     if limit < wanted as u64 {
         return Err(LoadError::Files { wanted, limit });
     }
-    let memory = || load.pid.map(Pid::resident_bytes).transpose().map_err(LoadError::Process);
+    let memory = || load.pid.map(Memory::of).transpose().map_err(LoadError::Process);
     if load.work.asks() {
         report_all(load)?;
     }
@@ -138,7 +156,7 @@ pub(crate) fn run(load: &Load) -> Result<Outcome, LoadError> {
     }
     let memory_after_idle = memory()?;
     let streams = connect(load, address, load.connections)?;
-    let (mut tally, server_cpu) = generate(load, streams)?;
+    let (mut tally, server_cpu) = generate(load, address, streams)?;
     tally.idle_ended = idle.iter().filter(|stream| has_ended(stream)).count() as u64;
     Ok(Outcome::new(load, tally, server_cpu, [memory_before_idle, memory_after_idle, memory()?]))
 }
@@ -227,7 +245,11 @@ pub(crate) fn report_all(load: &Load) -> Result<(), LoadError> {
 }
 
 /// The load itself, and the CPU time of the server in the measured time.
-fn generate(load: &Load, streams: Vec<TcpStream>) -> Result<(Tally, Option<Duration>), LoadError> {
+fn generate(
+    load: &Load,
+    address: SocketAddr,
+    streams: Vec<TcpStream>,
+) -> Result<(Tally, Option<Duration>), LoadError> {
     let threads = load.threads.min(streams.len());
     let until = load.warm_up + load.duration;
     let window = Window {
@@ -243,7 +265,8 @@ fn generate(load: &Load, streams: Vec<TcpStream>) -> Result<(Tally, Option<Durat
         let seed = load.seed.wrapping_mul(threads as u64).wrapping_add(index as u64);
         let requests = Requests::new(load.work, load.clients, seed, load.expects_echo);
         let schedule = load.rate.map(|rate| Schedule::share(rate, index, threads));
-        Generator::new(streams, load.outstanding, requests, schedule, window)
+        let one_shot = load.one_shot.then_some(address);
+        Generator::new(streams, load.outstanding, requests, schedule, one_shot, window)
     });
     let generators = generators.collect::<io::Result<Vec<_>>>()?;
     let start = Instant::now();

@@ -7,8 +7,8 @@ use hdrhistogram::serialization::{Serializer as _, V2Serializer};
 use serde::Serialize;
 use std::time::Duration;
 
-use super::Load;
 use super::tally::Tally;
+use super::{Load, Memory};
 
 /// What is said of a run. Times are in microseconds, memory in bytes.
 #[derive(Clone, Debug, Serialize)]
@@ -20,7 +20,7 @@ pub(crate) struct Outcome {
     clients: u32,
     /// As asked for; `None`: closed loop.
     target_rate: Option<f64>,
-    seconds: f64,
+    pub(crate) seconds: f64,
     seed: u64,
     /// Replies that came in the measured time.
     pub(crate) replies: u64,
@@ -32,15 +32,15 @@ pub(crate) struct Outcome {
     /// How much of a core the generator took, over all its threads: near its number of threads, it
     /// was the limit.
     pub(crate) generator_cores: f64,
-    p50_us: f64,
-    p90_us: f64,
+    pub(crate) p50_us: f64,
+    pub(crate) p90_us: f64,
     pub(crate) p99_us: f64,
-    p999_us: f64,
-    max_us: f64,
+    pub(crate) p999_us: f64,
+    pub(crate) max_us: f64,
     /// How late the generator itself was, at a fixed rate.
-    late_p99_us: f64,
+    pub(crate) late_p99_us: f64,
     pub(crate) errors: u64,
-    first_error: Option<String>,
+    pub(crate) first_error: Option<String>,
     pub(crate) missing: u64,
     connections_ended: u64,
     /// Silent connections that the server ended.
@@ -48,11 +48,15 @@ pub(crate) struct Outcome {
     /// Replies of the connection that got the fewest, and the most.
     pub(crate) fewest_replies: u64,
     pub(crate) most_replies: u64,
-    pub(crate) memory_before_idle: Option<u64>,
-    pub(crate) memory_after_idle: Option<u64>,
-    memory_at_end: Option<u64>,
+    pub(crate) memory_before_idle: Option<Memory>,
+    pub(crate) memory_after_idle: Option<Memory>,
+    pub(crate) memory_at_end: Option<Memory>,
+    /// WHATSAT replies that say why there are no places; the others count as all replies do.
+    pub(crate) without_places: u64,
     /// All latencies in nanoseconds: HdrHistogram V2, base64.
     histogram: String,
+    #[serde(skip)]
+    pub(crate) latency: Histogram<u64>,
 }
 
 impl Outcome {
@@ -60,7 +64,7 @@ impl Outcome {
         load: &Load,
         tally: Tally,
         server_cpu: Option<Duration>,
-        memory: [Option<u64>; 3],
+        memory: [Option<Memory>; 3],
     ) -> Self {
         let seconds = load.duration.as_secs_f64();
         let each = |cpu: Duration| cpu.as_secs_f64() * 1e6 / tally.answered.max(1) as f64;
@@ -98,7 +102,9 @@ impl Outcome {
             memory_before_idle,
             memory_after_idle,
             memory_at_end,
+            without_places: tally.without_places,
             histogram: encoded(&tally.latency),
+            latency: tally.latency,
         }
     }
 
@@ -161,8 +167,11 @@ impl Outcome {
         if let Some(cpu) = self.server_cpu_us {
             rows.push(("server", format!("{cpu:.2} us CPU a reply")));
         }
+        if self.without_places > 0 {
+            rows.push(("no places", format!("{} replies say why", self.without_places)));
+        }
         if let Some(memory) = self.memory_at_end {
-            rows.push(("resident", format!("{} KiB at the end", memory / 1024)));
+            rows.push(("resident", format!("{} KiB at the end", memory.resident / 1024)));
         }
         if let Some(fault) = self.fault() {
             rows.push(("NOT CLEAN", fault));

@@ -1,9 +1,12 @@
 //! Where replies end, and whether each is the one that was due.
 
-use memchr::{memchr, memchr_iter};
+use memchr::{memchr, memchr_iter, memmem};
 
 /// Bytes of a reply that are looked at, and shown when it is wrong.
 const HEAD_BYTES: usize = 32;
+
+/// In places that could not be had, and in no others.
+const WHY_NONE: &[u8] = b"\"error_message\"";
 
 /// What the reply to a request has to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +46,8 @@ impl Expected {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Right,
+    /// As the protocol has it, but instead of places it says why there are none.
+    WithoutPlaces,
     /// Its first bytes.
     Wrong(Vec<u8>),
 }
@@ -53,8 +58,9 @@ pub(crate) enum Verdict {
 pub(crate) struct Splitter {
     head: [u8; HEAD_BYTES],
     head_bytes: u8,
-    /// The byte before the input, if a reply has begun.
-    last: u8,
+    /// The bytes before the input, if places have begun: as many as [`WHY_NONE`] may have begun in.
+    tail: [u8; WHY_NONE.len() - 1],
+    says_why_none: bool,
 }
 
 impl Splitter {
@@ -62,28 +68,31 @@ impl Splitter {
     /// the verdict if the reply is whole. The input must not be empty.
     pub(crate) fn take(&mut self, input: &[u8], expected: Expected) -> (usize, Option<Verdict>) {
         let first = if self.head_bytes == 0 { input[0] } else { self.head[0] };
-        match self.end(input, expected.has_body(first)) {
-            Some(end) if self.head_bytes == 0 => {
-                (end, Some(judge(&input[..end.min(HEAD_BYTES)], expected)))
-            }
-            Some(end) => {
-                self.keep(&input[..end]);
-                let verdict = judge(&self.head[..usize::from(self.head_bytes)], expected);
-                *self = Self::default();
-                (end, Some(verdict))
-            }
-            None => {
-                self.keep(input);
-                (input.len(), None)
-            }
+        let has_body = expected.has_body(first);
+        let end = self.end(input, has_body);
+        let taken = &input[..end.unwrap_or(input.len())];
+        if has_body {
+            self.look_for_why_none(taken);
         }
+        if end.is_none() || self.head_bytes > 0 {
+            self.keep(taken);
+        }
+        let Some(end) = end else { return (taken.len(), None) };
+        let head = match self.head_bytes {
+            0 => &input[..end.min(HEAD_BYTES)],
+            kept => &self.head[..usize::from(kept)],
+        };
+        let verdict = judge(head, expected, self.says_why_none);
+        *self = Self::default();
+        (end, Some(verdict))
     }
 
     fn end(&self, input: &[u8], has_body: bool) -> Option<usize> {
         if !has_body {
             return memchr(b'\n', input).map(|at| at + 1);
         }
-        let before = |at: usize| if at == 0 { self.last } else { input[at - 1] };
+        let last = self.tail[self.tail.len() - 1];
+        let before = |at: usize| if at == 0 { last } else { input[at - 1] };
         memchr_iter(b'\n', input).find(|&at| before(at) == b'\n').map(|at| at + 1)
     }
 
@@ -92,12 +101,29 @@ impl Splitter {
         let more = input.len().min(HEAD_BYTES - kept);
         self.head[kept..kept + more].copy_from_slice(&input[..more]);
         self.head_bytes += more as u8;
-        self.last = input.last().copied().unwrap_or(self.last);
+        let last = &input[input.len().saturating_sub(self.tail.len())..];
+        self.tail.rotate_left(last.len());
+        let at = self.tail.len() - last.len();
+        self.tail[at..].copy_from_slice(last);
+    }
+
+    /// Also where it begins in one piece and ends in the next.
+    fn look_for_why_none(&mut self, input: &[u8]) {
+        let mut border = [0; 2 * (WHY_NONE.len() - 1)];
+        let start = &input[..input.len().min(self.tail.len())];
+        border[..self.tail.len()].copy_from_slice(&self.tail);
+        border[self.tail.len()..][..start.len()].copy_from_slice(start);
+        self.says_why_none |=
+            memmem::find(input, WHY_NONE).is_some() || memmem::find(&border, WHY_NONE).is_some();
     }
 }
 
-fn judge(head: &[u8], expected: Expected) -> Verdict {
-    if expected.is_met_by(head) { Verdict::Right } else { Verdict::Wrong(head.to_vec()) }
+fn judge(head: &[u8], expected: Expected, says_why_none: bool) -> Verdict {
+    match expected.is_met_by(head) {
+        true if says_why_none => Verdict::WithoutPlaces,
+        true => Verdict::Right,
+        false => Verdict::Wrong(head.to_vec()),
+    }
 }
 
 #[cfg(test)]
@@ -137,6 +163,25 @@ mod tests {
         check(&format!("{nearby}{at}{nearby}{at}"), &both, &[true; 4]);
         let refused = "? WHATSAT nobody 10 5\n";
         check(&format!("{refused}{at}{nearby}{at}"), &both, &[false, true, true, true]);
+    }
+
+    #[test]
+    fn places_that_could_not_be_had_are_told_from_none_however_they_are_cut() {
+        let why = "AT Ball +0.1 kiwi +1-2 3\n{\"status\": \"X\", \"error_message\": \"quota\"}\n\n";
+        let none = "AT Ball +0.1 error_message +1-2 3\n{\"status\": \"ZERO_RESULTS\"}\n\n";
+        let input = format!("{why}{none}{why}");
+        for piece in 1..=input.len() {
+            let (mut splitter, mut verdicts) = (Splitter::default(), Vec::new());
+            for mut rest in input.as_bytes().chunks(piece) {
+                while !rest.is_empty() {
+                    let (used, verdict) = splitter.take(rest, Expected::AtAndPlaces);
+                    verdicts.extend(verdict);
+                    rest = &rest[used..];
+                }
+            }
+            let expected = [Verdict::WithoutPlaces, Verdict::Right, Verdict::WithoutPlaces];
+            assert_eq!(verdicts, expected, "in pieces of {piece}");
+        }
     }
 
     #[test]

@@ -40,6 +40,8 @@ pub(super) struct Tally {
     /// Wrong replies.
     pub(super) errors: u64,
     pub(super) first_error: Option<String>,
+    /// WHATSAT replies that say why there are no places.
+    pub(super) without_places: u64,
     /// Requests that were never answered.
     pub(super) missing: u64,
     /// Connections that ended before the end.
@@ -63,6 +65,7 @@ impl Tally {
             latency: histogram(),
             lateness: histogram(),
             errors: 0,
+            without_places: 0,
             first_error: None,
             missing: 0,
             ended: 0,
@@ -105,6 +108,7 @@ impl Tally {
         self.latency.add(&other.latency).expect("all have the same bounds");
         self.lateness.add(&other.lateness).expect("all have the same bounds");
         self.errors += other.errors;
+        self.without_places += other.without_places;
         self.first_error = self.first_error.take().or(other.first_error);
         self.missing += other.missing;
         self.ended += other.ended;

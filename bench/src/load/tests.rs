@@ -34,6 +34,7 @@ fn load(address: String) -> Load {
         last_replies: LAST_REPLIES,
         rate: None,
         work: Work::Iamat,
+        one_shot: false,
         expects_echo: false,
         clients: 50,
         pid: Some(Pid(std::process::id())),
@@ -102,7 +103,7 @@ fn a_generator_that_comes_late_to_the_end_still_sends_what_was_due() {
     let window = Window { from: 0, until: 100_000_000, give_up: 60_000_000_000 };
     let requests = Requests::new(Work::Iamat, 10, 1, false);
     let schedule = Schedule::share(1_000.0, 0, 1);
-    let generator = Generator::new(streams, 4, requests, Some(schedule), window).unwrap();
+    let generator = Generator::new(streams, 4, requests, Some(schedule), None, window).unwrap();
     let long_ago = Instant::now().checked_sub(Duration::from_secs(1)).unwrap();
     let tally = generator.run(long_ago).unwrap();
     assert_eq!((tally.latency.len(), tally.missing, tally.errors), (100, 0, 0));

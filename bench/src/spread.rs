@@ -1,14 +1,14 @@
 //! Medians and quantiles of a few numbers.
 
 /// The quantile by the nearest rank. NaN of nothing.
-pub(super) fn quantile(numbers: &mut [f64], quantile: f64) -> f64 {
+pub(crate) fn quantile(numbers: &mut [f64], quantile: f64) -> f64 {
     numbers.sort_by(f64::total_cmp);
     let rank = (numbers.len() as f64 * quantile).ceil() as usize;
     numbers.get(rank.saturating_sub(1)).copied().unwrap_or(f64::NAN)
 }
 
 /// The number in the middle, or the mean of the two there. NaN of nothing.
-pub(super) fn median(numbers: &mut [f64]) -> f64 {
+pub(crate) fn median(numbers: &mut [f64]) -> f64 {
     numbers.sort_by(f64::total_cmp);
     match numbers.len() {
         0 => f64::NAN,

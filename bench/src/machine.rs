@@ -4,7 +4,7 @@ use std::fs;
 use std::thread::available_parallelism;
 
 /// Processor, cores, memory and kernel, as far as the system tells.
-pub(super) fn describe() -> String {
+pub(crate) fn describe() -> String {
     let cores = available_parallelism().map_or(0, usize::from);
     let processor = value("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown".into());
     let memory = value("/proc/meminfo", "MemTotal").unwrap_or_else(|| "unknown".into());
