@@ -14,6 +14,7 @@ use crate::load::Work;
     help_triggers("-h", "--help", "help"),
     example = "\
 herd-bench load 127.0.0.1:12000 --connections 16 --outstanding 64
+herd-bench compare --quick
 herd-bench figures
 herd-bench faults --rounds 20 --data
 herd-bench load --help                   more about one command",
@@ -41,6 +42,7 @@ pub(crate) enum Command {
     Load(Load),
     Echo(Echo),
     Places(Places),
+    Compare(Compare),
     Figures(Figures),
     Faults(Faults),
     Repair(Repair),
@@ -166,6 +168,72 @@ pub(crate) struct Places {
     /// how long each answer takes [default: 0]
     #[argh(option, arg_name = "SECONDS", default = "Duration::ZERO", from_str_fn(seconds))]
     pub(crate) delay: Duration,
+}
+
+/// compare herd with servers on event loops, goroutines and Java's threads, on the same work
+#[derive(FromArgs, Debug, PartialEq)]
+#[argh(
+    subcommand,
+    name = "compare",
+    help_triggers("-h", "--help", "help"),
+    example = "\
+cargo build --release --workspace && target/release/herd-bench compare --quick
+herd-bench compare --parts throughput,latency
+herd-bench compare --parts memory --rivals \"herd lots,go\" --out bench/results/try",
+    note = "\
+Parts: throughput, pipelined, latency, slow-places, idle, herd, away, cores, memory; each takes under an
+hour on two cores. What --out holds already is not measured again: run the same command to go on
+where it ended. Rivals whose runtime is not installed are named and left out (bench/variants/install gets
+the runtimes), and so is whoever fails `herd check`. Nothing else should run on the machine meanwhile."
+)]
+pub(crate) struct Compare {
+    /// minutes instead of hours: one round, fewer sizes
+    #[argh(switch)]
+    pub(crate) quick: bool,
+
+    /// as little as shows that all of it works
+    #[argh(switch)]
+    pub(crate) toy: bool,
+
+    /// parts, with commas between [default: all]
+    #[argh(option, arg_name = "NAMES")]
+    pub(crate) parts: Option<String>,
+
+    /// who takes part, with commas between [default: all that are there]
+    #[argh(option, arg_name = "NAMES")]
+    pub(crate) rivals: Option<String>,
+
+    /// rounds [default: 5; 3 where a sample takes long]
+    #[argh(option, arg_name = "N", from_str_fn(positive))]
+    pub(crate) rounds: Option<usize>,
+
+    /// how long each sample is measured [default: 3]
+    #[argh(option, arg_name = "SECONDS", from_str_fn(some_seconds))]
+    pub(crate) seconds: Option<Duration>,
+
+    /// of the order [default: the clock's]
+    #[argh(option, arg_name = "N")]
+    pub(crate) seed: Option<u64>,
+
+    /// do not run `herd check` first
+    #[argh(switch)]
+    pub(crate) unchecked: bool,
+
+    /// measure nothing: write the report of what is there
+    #[argh(switch)]
+    pub(crate) report_only: bool,
+
+    /// where the report and the samples go [default: bench/results/DATE-HOST]
+    #[argh(option, arg_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// the herd program [default: beside this one]
+    #[argh(option, arg_name = "FILE")]
+    pub(crate) herd: Option<PathBuf>,
+
+    /// the variants [default: bench/variants of the source this was built from]
+    #[argh(option, arg_name = "DIR")]
+    pub(crate) variants: Option<PathBuf>,
 }
 
 /// take the figures that the README shows

@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 mod cli;
+mod compare;
 mod echo;
 mod faults;
 mod figures;
@@ -74,6 +75,9 @@ fn run(command: &Command) -> Result<Exit, (Exit, String)> {
             let table = repair::run(args).map_err(|error| (Exit::RunTime, error.to_string()))?;
             print(table.trim_end());
             Ok(Exit::Ok)
+        }
+        Command::Compare(args) => {
+            compare::run(args).map(|()| Exit::Ok).map_err(|error| (error.exit(), error.to_string()))
         }
         Command::Figures(args) => {
             figures::run(args).map(|()| Exit::Ok).map_err(|error| (error.exit(), error.to_string()))

@@ -8,6 +8,7 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -85,14 +86,17 @@ fn number(line: &Value, key: &str) -> u64 {
     line[key].as_u64().unwrap_or_else(|| panic!("{key} in {line}"))
 }
 
-/// The count of an HdrHistogram in base64 V2.
 fn histogram_count(line: &Value) -> u64 {
+    histogram(line).len()
+}
+
+/// An HdrHistogram in base64 V2.
+fn histogram(line: &Value) -> hdrhistogram::Histogram<u64> {
     use base64::Engine as _;
     let text = line["histogram"].as_str().unwrap();
     let bytes = base64::engine::general_purpose::STANDARD.decode(text).unwrap();
     let mut read = hdrhistogram::serialization::Deserializer::new();
-    let histogram: hdrhistogram::Histogram<u64> = read.deserialize(&mut &bytes[..]).unwrap();
-    histogram.len()
+    read.deserialize(&mut &bytes[..]).unwrap()
 }
 
 #[test]
@@ -186,6 +190,86 @@ fn a_server_that_is_not_there_is_said_so() {
     assert_eq!(output.status.code(), Some(4));
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(stderr.contains(&address.to_string()), "{stderr}");
+}
+
+/// The server answers each line of a connection this long after it came.
+const DELAY: Duration = Duration::from_millis(40);
+
+#[test]
+fn a_known_delay_is_what_the_generator_measures() {
+    let (address, _) = serve(|line, number| {
+        thread::sleep(DELAY);
+        as_a_herd(line, number)
+    });
+    let line = line_of(&load(address, "--connections 5 --duration 0.5"), 0);
+    // No reply is sooner than the delay, so none of 5 connections can have more than one each delay:
+    // whatever the machine does, latencies are not less and replies not more.
+    let most = 5 * (500 / DELAY.as_millis() as u64 + 1);
+    let replies = number(&line, "replies");
+    assert!((1..=most).contains(&replies), "{replies} of at most {most}");
+    let p50_us = line["p50_us"].as_f64().unwrap();
+    // A histogram keeps three digits.
+    assert!(p50_us >= DELAY.as_micros() as f64 * 0.999, "{p50_us}");
+}
+
+#[test]
+fn a_stall_counts_for_every_request_that_was_due_in_it() {
+    const STALL: Duration = Duration::from_millis(300);
+    let (address, _) = serve(|line, number| {
+        if number == 10 {
+            thread::sleep(STALL);
+        }
+        as_a_herd(line, number)
+    });
+    let options = "--connections 1 --outstanding 1 --rate 1000 --duration 0.5";
+    let line = line_of(&load(address, options), 0);
+    assert_eq!(histogram_count(&line), 500);
+    // One request is due a millisecond. Of those that are due in the stall, half wait for half of it
+    // or more, and they are 150 of 500; a generator that waits with its clock would count one.
+    let slow = histogram(&line).count_between(STALL.as_nanos() as u64 / 2, u64::MAX);
+    assert!(slow >= 150, "{slow}");
+}
+
+#[test]
+fn a_connection_for_each_request_is_made_after_the_last_has_ended() {
+    let (address, asked) = serve_each_once();
+    let line = line_of(&load(address, "--connections 3 --one-shot --duration 0.2"), 0);
+    let sent = asked.reports.load(Ordering::Relaxed);
+    assert_eq!(histogram_count(&line), sent);
+    // The last reply of each may have been followed by a connection that nothing was asked on.
+    let connections = asked.connections.load(Ordering::Relaxed);
+    assert!((sent..=sent + 3).contains(&connections), "{connections} for {sent}");
+}
+
+#[test]
+fn a_fixed_rate_is_kept_with_a_connection_for_each_request() {
+    let (address, asked) = serve_each_once();
+    let line = line_of(&load(address, "--connections 3 --one-shot --rate 200 --duration 0.5"), 0);
+    assert_eq!(asked.reports.load(Ordering::Relaxed), 100);
+    assert_eq!(histogram_count(&line), 100);
+}
+
+/// A server that ends each connection after one reply.
+fn serve_each_once() -> (SocketAddr, Arc<Asked>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let asked = Arc::new(Asked::default());
+    let counted = Arc::clone(&asked);
+    thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let counted = Arc::clone(&counted);
+            counted.connections.fetch_add(1, Ordering::Relaxed);
+            thread::spawn(move || {
+                let mut line = String::new();
+                if BufReader::new(&stream).read_line(&mut line).unwrap() > 0 {
+                    counted.reports.fetch_add(1, Ordering::Relaxed);
+                    let reply = as_a_herd(line.trim_end(), 0).unwrap();
+                    stream.write_all(reply.as_bytes()).unwrap();
+                }
+            });
+        }
+    });
+    (address, asked)
 }
 
 /// A program that is ended with the test.

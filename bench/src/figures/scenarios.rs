@@ -299,7 +299,7 @@ fn other(
                 ("server CPU us", outcome.server_cpu_us.unwrap_or(f64::NAN)),
                 ("generator cores", outcome.generator_cores),
                 ("p99 us", outcome.p99_us),
-                ("fewest/most", outcome.fewest_replies as f64 / outcome.most_replies as f64),
+                ("fewest/most", outcome.evenness()),
             ];
             Ok(values)
         }),
@@ -326,6 +326,7 @@ pub(super) fn load(
         one_shot: false,
         expects_echo: false,
         clients: CLIENTS,
+        are_known: false,
         pid: Some(server.pid()),
         threads: 1,
         seed: bench.seed,

@@ -66,6 +66,18 @@ impl Connection {
         }
     }
 
+    /// Goes on where a connection that ended was.
+    pub(super) fn continue_from(&mut self, before: Self) {
+        self.waiting = before.waiting;
+        self.answered = before.answered;
+        self.without_places = before.without_places;
+    }
+
+    /// True if all that was sent is answered.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.in_flight == 0
+    }
+
     /// Requests without a reply, sent or not.
     pub(super) fn unanswered(&self) -> usize {
         self.in_flight + self.waiting.len()

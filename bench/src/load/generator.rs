@@ -202,7 +202,10 @@ impl Generator {
 
     /// Sends requests that are due now, unless the measured time is over.
     fn send(&mut self, index: usize, count: usize) {
-        let now = self.now();
+        self.send_at(index, count, self.now());
+    }
+
+    fn send_at(&mut self, index: usize, count: usize, now: u64) {
         if !self.is_sending(now) {
             return;
         }
@@ -249,30 +252,27 @@ impl Generator {
 
     /// An end is what is waited for where each connection is for one request.
     fn ended(&mut self, index: usize, now: u64) {
-        let connection = self.connections[index].as_ref();
-        let Some(address) =
-            self.one_shot.filter(|_| connection.is_some_and(|c| c.unanswered() == 0))
-        else {
+        let is_quiet = self.connections[index].as_ref().is_some_and(Connection::is_quiet);
+        let Some(address) = self.one_shot.filter(|_| is_quiet) else {
             return self.drop_connection(index, "the server ended the connection");
         };
-        if !self.is_sending(now) {
-            return;
+        if let Err(error) = self.reopen(index, address) {
+            return self.drop_connection(index, &error.to_string());
         }
-        if let Err(error) = self.reopen(index, address, now) {
-            self.drop_connection(index, &error.to_string());
+        // In a closed loop the time for the connection is part of the request's.
+        match self.schedule {
+            Some(_) => self.send_waiting(index, false),
+            None => self.send_at(index, 1, now),
         }
     }
 
-    /// The time for the connection is part of the request's.
-    fn reopen(&mut self, index: usize, address: SocketAddr, now: u64) -> io::Result<()> {
+    fn reopen(&mut self, index: usize, address: SocketAddr) -> io::Result<()> {
         let stream = std::net::TcpStream::connect_timeout(&address, CONNECT_TIMEOUT)?;
         stream.set_nodelay(true)?;
         let mut connection = watched(self.poll.registry(), index, stream, true)?;
         if let Some(before) = self.connections[index].take() {
-            connection.answered = before.answered;
-            connection.without_places = before.without_places;
+            connection.continue_from(before);
         }
-        connection.send(1, now, &mut self.requests, &mut self.scratch)?;
         self.connections[index] = Some(connection);
         Ok(())
     }

@@ -65,6 +65,8 @@ pub(crate) struct Load {
     pub(crate) one_shot: bool,
     pub(crate) expects_echo: bool,
     pub(crate) clients: u32,
+    /// They were reported before; else those that are asked for are reported first.
+    pub(crate) are_known: bool,
     pub(crate) pid: Option<Pid>,
     pub(crate) threads: usize,
     pub(crate) seed: u64,
@@ -121,6 +123,7 @@ impl From<&cli::Load> for Load {
             one_shot: args.one_shot,
             expects_echo: args.expect.is_some(),
             clients: args.clients,
+            are_known: false,
             pid: args.pid.map(Pid),
             threads: args.threads,
             seed: args.seed,
@@ -141,7 +144,7 @@ pub(crate) fn run(load: &Load) -> Result<Outcome, LoadError> {
         return Err(LoadError::Files { wanted, limit });
     }
     let memory = || load.pid.map(Memory::of).transpose().map_err(LoadError::Process);
-    if load.work.asks() {
+    if load.work.asks() && !load.are_known {
         report_all(load)?;
     }
     let address = resolve(&load.address)?;

@@ -126,6 +126,11 @@ impl Outcome {
         (!found.is_empty()).then(|| found.join(", ") + &first.unwrap_or_default())
     }
 
+    /// Replies of the connection that got the fewest, as a part of those of the one with the most.
+    pub(crate) fn evenness(&self) -> f64 {
+        self.fewest_replies as f64 / self.most_replies as f64
+    }
+
     /// True if there is no [`Outcome::fault`].
     pub(crate) fn is_clean(&self) -> bool {
         self.fault().is_none()

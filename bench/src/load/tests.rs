@@ -37,6 +37,7 @@ fn load(address: String) -> Load {
         one_shot: false,
         expects_echo: false,
         clients: 50,
+        are_known: false,
         pid: Some(Pid(std::process::id())),
         threads: 2,
         seed: 1,

@@ -1,0 +1,160 @@
+//! Latencies as HdrHistogram interval logs, which other tools read too: one file a scenario, one interval a
+//! sample, tagged `RIVAL|SETTING|WHAT` with `_` for spaces.
+
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::{self, Cursor, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use hdrhistogram::Histogram;
+use hdrhistogram::serialization::interval_log::{
+    IntervalLogIterator, IntervalLogWriterBuilder, LogEntry, Tag,
+};
+use hdrhistogram::serialization::{Deserializer, V2DeflateSerializer};
+
+/// Nanoseconds to the milliseconds that such logs give the greatest value in.
+const NANOS_PER_MILLI: f64 = 1e6;
+
+/// Whose latencies they are, in what setting, and of which requests.
+pub(super) struct Title<'a> {
+    pub(super) rival: &'a str,
+    pub(super) setting: &'a str,
+    pub(super) of: &'a str,
+}
+
+impl Title<'_> {
+    fn tag(&self) -> String {
+        format!("{}|{}|{}", self.rival, self.setting, self.of).replace([' ', ','], "_")
+    }
+}
+
+/// The merged histograms of a scenario, by tag.
+#[derive(Default)]
+pub(super) struct Merged(BTreeMap<String, Histogram<u64>>);
+
+impl Merged {
+    pub(super) fn of(&self, title: &Title<'_>) -> Option<&Histogram<u64>> {
+        self.0.get(&title.tag())
+    }
+}
+
+/// Appends a sample to the log of its scenario, with a header if it is the first.
+///
+/// # Errors
+///
+/// When the file can't be written.
+pub(super) fn append(
+    directory: &Path,
+    scenario: &str,
+    title: &Title<'_>,
+    latencies: &Histogram<u64>,
+    duration: Duration,
+) -> io::Result<()> {
+    std::fs::create_dir_all(directory)?;
+    let mut file = OpenOptions::new().create(true).append(true).open(file(directory, scenario))?;
+    let now = SystemTime::now();
+    let mut text = Vec::new();
+    let mut serializer = V2DeflateSerializer::new();
+    let mut builder = IntervalLogWriterBuilder::new();
+    builder.with_max_value_divisor(NANOS_PER_MILLI);
+    let mut log = builder.begin_log_with(&mut text, &mut serializer)?;
+    let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let tag = title.tag();
+    log.write_histogram(latencies, since, duration, Tag::new(&tag))
+        .map_err(|error| io::Error::other(format!("{error:?}")))?;
+    if file.metadata()?.len() > 0 {
+        text = without_header(&text);
+    }
+    file.write_all(&text)
+}
+
+/// Merges what the log of a scenario holds, interval by interval.
+///
+/// # Errors
+///
+/// When the file can't be read, or is no such log.
+pub(super) fn merge(directory: &Path, scenario: &str) -> io::Result<Merged> {
+    let path = file(directory, scenario);
+    let text = match std::fs::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Merged::default()),
+        Err(error) => return Err(error),
+    };
+    let unreadable = |why: String| {
+        io::Error::new(io::ErrorKind::InvalidData, format!("{}: {why}", path.display()))
+    };
+    let mut merged = Merged::default();
+    let mut deserializer = Deserializer::new();
+    for entry in IntervalLogIterator::new(&text) {
+        let LogEntry::Interval(interval) = entry.map_err(|e| unreadable(format!("{e:?}")))? else {
+            continue;
+        };
+        let Some(tag) = interval.tag() else { continue };
+        let bytes = BASE64_STANDARD
+            .decode(interval.encoded_histogram())
+            .map_err(|error| unreadable(error.to_string()))?;
+        let latencies: Histogram<u64> = deserializer
+            .deserialize(&mut Cursor::new(bytes))
+            .map_err(|error| unreadable(error.to_string()))?;
+        match merged.0.get_mut(tag.as_str()) {
+            Some(all) => all.add(&latencies).map_err(|error| unreadable(error.to_string()))?,
+            None => drop(merged.0.insert(tag.as_str().to_string(), latencies)),
+        }
+    }
+    Ok(merged)
+}
+
+fn file(directory: &Path, scenario: &str) -> PathBuf {
+    directory.join(format!("{scenario}.hlog"))
+}
+
+/// The lines of `text` that are no comments and no legend.
+fn without_header(text: &[u8]) -> Vec<u8> {
+    let is_header =
+        |line: &&[u8]| line.starts_with(b"#") || line.starts_with(b"\"StartTimestamp\"");
+    text.split_inclusive(|byte| *byte == b'\n')
+        .filter(|line| !is_header(line))
+        .flatten()
+        .copied()
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_of_a_rival_are_merged_and_others_are_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let title = |rival| Title { rival, setting: "16 x 1", of: "IAMAT" };
+        let add = |rival, nanos| {
+            let mut latencies = Histogram::<u64>::new_with_bounds(1, 60_000_000_000, 3).unwrap();
+            latencies.record_n(nanos, 10).unwrap();
+            let (directory, second) = (directory.path(), Duration::from_secs(1));
+            append(directory, "throughput", &title(rival), &latencies, second).unwrap();
+        };
+        add("java pool", 1_000);
+        add("node", 500_000);
+        add("java pool", 3_000);
+        let merged = merge(directory.path(), "throughput").unwrap();
+        let pool = merged.of(&title("java pool")).unwrap();
+        assert_eq!((pool.len(), pool.min(), pool.max()), (20, 1_000, 3_001));
+        assert_eq!(merged.of(&title("node")).unwrap().len(), 10);
+        assert!(merged.of(&title("go")).is_none());
+        let text = std::fs::read_to_string(directory.path().join("throughput.hlog")).unwrap();
+        assert_eq!(
+            text.matches("HistogramLogVersion").count() + text.matches("StartTimestamp").count(),
+            2,
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn there_is_nothing_of_a_scenario_that_was_not_measured() {
+        let directory = tempfile::tempdir().unwrap();
+        assert!(merge(directory.path(), "idle").unwrap().0.is_empty());
+    }
+}
