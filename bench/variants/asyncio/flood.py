@@ -10,7 +10,7 @@ import random
 import time
 from itertools import islice
 
-import records
+from protocol import update_line
 
 FIRST_BACK_OFF_S = 0.05
 LONGEST_BACK_OFF_S = 1.0
@@ -34,13 +34,13 @@ class Flood:
     def pass_on(self, client, record, sender):
         """To every neighbor but the one that it came from (None: it came from a client)."""
         if self._up:
-            line = self.line(client, record)
+            line = update_line(client, record, self._name)
             for link in self._up:
                 if link.name != sender:
                     link.put(client, line)
 
-    def line(self, client, record):
-        return records.update(client, record, self._name)
+    def lines(self, clients, held):
+        return [update_line(client, held.get(client), self._name) for client in clients]
 
     def turn_ended(self):
         """None: nobody has to wait for anything here."""
@@ -167,8 +167,7 @@ class _Link(asyncio.Protocol):
         return [self._outbox.pop(client) for client in clients]
 
     def _take_unsaid(self):
-        held, line = self._held, self._flood.line
-        return [line(client, held.get(client)) for client in islice(self._unsaid, PIECE_LINES)]
+        return self._flood.lines(islice(self._unsaid, PIECE_LINES), self._held)
 
     def _settle_flushed(self):
         if self._flushed is not None and not self._flushed.done():
@@ -189,7 +188,7 @@ class OneShotFlood:
         pass
 
     def pass_on(self, client, record, sender):
-        self._accepted.append((records.update(client, record, self._name), sender))
+        self._accepted.append((update_line(client, record, self._name), sender))
 
     def turn_ended(self):
         """What the connection awaits before it reads on: so the dials of a connection are bounded."""

@@ -73,9 +73,9 @@ class Log:
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
 
-    def head(self, now_ns):
-        """What the lines of one turn begin with: `2026-11-27T17:30:00.123789Z INFO  `."""
-        return self._stamps.at(now_ns) + b" INFO  "
+    def head(self, now_ns, peer):
+        """What the lines of one turn begin with: `2026-11-27T17:30:00.123789Z INFO  127.0.0.1:40312 `."""
+        return b"%b INFO  %b " % (self._stamps.at(now_ns), peer)
 
     def write(self, lines, count=1):
         """Takes `count` whole lines."""
@@ -91,10 +91,8 @@ class Log:
 
     def info(self, message):
         """A line about connections and links."""
-        self.write(self.head(time.time_ns()) + message.encode(errors="backslashreplace") + b"\n")
-
-    def warn(self, message):
-        self.write(self._stamps.at(time.time_ns()) + b" WARN  " + escape(message.encode()) + b"\n")
+        stamp = self._stamps.at(time.time_ns())
+        self.write(b"%b INFO  %b\n" % (stamp, escape(message.encode(errors="backslashreplace"))))
 
     def close(self, timeout):
         """Writes what waits; gives a stalled disk so many seconds."""

@@ -4,6 +4,11 @@ A whole command is one regular expression, run by the `re` module in C; that is 
 line and looking at its fields one by one. Ranges are part of the expressions, so that they are compared
 as decimals, digit by digit. In a pattern of bytes `\\s` is the six bytes of white space, `\\d` is 0 to 9.
 Repeats are possessive (`++`) wherever what follows could not match what they gave back.
+
+What is said of a client is a record: `(time_ns, -skew_ns, origin, location, time)`, the last two as the
+client wrote them. Such tuples compare as the merge does, field by field: the later time, then the lower
+skew (which is why it stands negated), then the greater origin, location, time as written. They hold no
+containers, so the garbage collector does not keep looking at them.
 """
 
 import re
@@ -60,9 +65,7 @@ def whatsat(line):
 
 
 def update(line):
-    """`UPDATE <client> <origin> <time> <location> <skew> <sender>`:
-    (client, origin, time as written, its nanoseconds, location, skew in nanoseconds, sender), or None.
-    """
+    """`UPDATE <client> <origin> <time> <location> <skew> <sender>`: (client, record, sender), or None."""
     match = _update(line)
     if match is None:
         return None
@@ -75,7 +78,7 @@ def update(line):
         skew_ns = -skew_ns
     if not MIN_NANOS <= skew_ns <= MAX_NANOS:
         return None
-    return client, origin, time, time_ns, location, skew_ns, sender
+    return client, (time_ns, -skew_ns, origin, location, time), sender
 
 
 def nanos(time):
@@ -83,8 +86,8 @@ def nanos(time):
     if len(time) > MAX_TIME_BYTES:
         return None
     whole, _, fraction = time.partition(b".")
-    scaled = int(whole + fraction) if len(fraction) == 9 else _scaled(whole, fraction)
-    return scaled if scaled <= MAX_NANOS else None
+    time_ns = int(whole + fraction) if len(fraction) == 9 else _scaled(whole, fraction)
+    return time_ns if time_ns <= MAX_NANOS else None
 
 
 def _scaled(whole, fraction):
@@ -104,14 +107,16 @@ def is_server_name(name):
     return _is_server_name(name) is not None
 
 
-def at_line(client, origin, location, time, skew_ns):
+def at_line(client, record):
     """The reply to a report, with its LF."""
-    return b" ".join((b"AT", origin, skew(skew_ns), client, location, time)) + b"\n"
+    _, negated_skew, origin, location, time = record
+    return b" ".join((b"AT", origin, skew(-negated_skew), client, location, time + b"\n"))
 
 
-def update_line(client, origin, location, time, skew_ns, sender):
+def update_line(client, record, sender):
     """What a server tells its neighbors, with its LF."""
-    return b" ".join((b"UPDATE", client, origin, time, location, skew(skew_ns), sender)) + b"\n"
+    _, negated_skew, origin, location, time = record
+    return b" ".join((b"UPDATE", client, origin, time, location, skew(-negated_skew), sender + b"\n"))
 
 
 def invalid(line):

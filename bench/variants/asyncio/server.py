@@ -9,7 +9,6 @@ from itertools import islice
 from operator import length_hint
 
 import protocol
-import records
 from log import escaped, is_literal
 
 # Read at a time.
@@ -50,31 +49,28 @@ class Herd:
         self._name = conf.name.encode()
         self._max_ahead_ns = int(conf.max_ahead * 1_000_000_000)
         self._held = held
-        # One object for each origin, and not one for each record.
-        self._origins = {neighbor.name.encode(): neighbor.name.encode() for neighbor in conf.neighbors}
 
     def iamat(self, line, now_ns):
         """The reply to a report, or None if the line is not a valid one."""
         fields = protocol.iamat(line)
         if fields is None:
             return None
-        client, location, time_text, time_ns = fields
-        if time_ns - now_ns > self._max_ahead_ns:
+        client, location, time, time_ns = fields
+        ahead_ns = time_ns - now_ns
+        if ahead_ns > self._max_ahead_ns:
             return None
-        report = records.record(self._name, location, time_text, time_ns, now_ns - time_ns)
+        report = (time_ns, ahead_ns, self._name, location, time)
         held = self._held.report(client, report)
         if held is report:
             self.flood.pass_on(client, report, None)
-        return records.at(client, held)
+        return protocol.at_line(client, held)
 
     def update(self, line):
         """True if the line is a valid UPDATE, which is merged then."""
         fields = protocol.update(line)
         if fields is None:
             return False
-        client, origin, time_text, time_ns, location, skew_ns, sender = fields
-        origin = self._origins.get(origin, origin)
-        record = records.record(origin, location, time_text, time_ns, skew_ns)
+        client, record, sender = fields
         if self._held.merge(client, record):
             self.flood.pass_on(client, record, sender)
         return True
@@ -88,7 +84,8 @@ class Herd:
         record = self._held.get(client)
         if record is None:
             return None
-        return records.at(client, record), (records.location(record), radius, bound)
+        _, _, _, location, _ = record
+        return protocol.at_line(client, record), (location, radius, bound)
 
     async def stop(self):
         """Returns when all clients have their replies and are gone. The caller limits the time."""
@@ -107,7 +104,8 @@ class Connection(asyncio.BufferedProtocol):
         self._herd = herd
         self._loop = asyncio.get_running_loop()
         self._transport = None
-        self._peer = ""
+        # ADDRESS:PORT, as it stands in the log.
+        self._peer = b""
         self._is_trusted = False
         # Lines that came and are not handled yet, and the start of the one that is not whole.
         self._lines = iter(())
@@ -131,11 +129,11 @@ class Connection(asyncio.BufferedProtocol):
     def connection_made(self, transport):
         self._transport = transport
         host, port, *_ = transport.get_extra_info("peername")
-        self._peer = shown_address(host, port)
+        self._peer = shown_address(host, port).encode()
         self._is_trusted = host == "::1" or host.removeprefix("::ffff:").startswith("127.")
         herd = self._herd
         if herd.log.traffic:
-            herd.log.info(f"connection {self._peer} opened")
+            herd.log.info(f"connection {self._peer.decode()} opened")
         if len(herd.connections) >= herd.max_connections:
             transport.write(b"? too many connections\n")
             self.end("too many connections")
@@ -151,7 +149,7 @@ class Connection(asyncio.BufferedProtocol):
         self._lines = iter(())
         if self._herd.log.traffic:
             reason = self._reason or error or CLIENT_ENDED
-            self._herd.log.info(f"connection {self._peer} closed: {reason}")
+            self._herd.log.info(f"connection {self._peer.decode()} closed: {reason}")
 
     def get_buffer(self, _):
         return _input
@@ -348,7 +346,7 @@ class Connection(asyncio.BufferedProtocol):
     # The log.
 
     def _head(self, now_ns):
-        return b"%b%b " % (self._herd.log.head(now_ns), self._peer.encode())
+        return self._herd.log.head(now_ns, self._peer)
 
     def _log(self, pieces, is_literal):
         count = len(pieces) // 4
