@@ -3,7 +3,8 @@
 A whole command is one regular expression, run by the `re` module in C; that is faster than splitting a
 line and looking at its fields one by one. Ranges are part of the expressions, so that they are compared
 as decimals, digit by digit. In a pattern of bytes `\\s` is the six bytes of white space, `\\d` is 0 to 9.
-Repeats are possessive (`++`) wherever what follows could not match what they gave back.
+Repeats of single bytes are possessive (`++`) wherever what follows could not match what they gave back.
+(Those of groups are not: up to Python 3.11.4 they can match what is not there.)
 
 What is said of a client is a record: `(time_ns, -skew_ns, origin, location, time)`, the last two as the
 client wrote them. Such tuples compare as the merge does, field by field: the later time, then the lower
@@ -22,14 +23,14 @@ MAX_NANOS = 2**63 - 1
 
 _CLIENT = rb"(\S++)"
 _SERVER = rb"([A-Za-z0-9_-][A-Za-z0-9._-]{0,31}+)"
-_FRACTION = rb"(?:\.\d++)?+"
+_FRACTION = rb"(?:\.\d++)?"
 _UP_TO_50 = rb"0*(?:[0-4]?\d|50(?!\.0*[1-9]))" + _FRACTION
 _UP_TO_90 = rb"0*(?:[0-8]?\d|90(?!\.0*[1-9]))" + _FRACTION
 _UP_TO_180 = rb"0*(?:1[0-7]\d|180(?!\.0*[1-9])|\d\d?)" + _FRACTION
 _LOCATION = rb"([+-]" + _UP_TO_90 + rb"[+-]" + _UP_TO_180 + rb")"
 _TIME = rb"(\d++" + _FRACTION + rb")"
 # The sign, the digits before the point that count, nine at most behind it; the rest is cut.
-_SKEW = rb"([+-]?)0*(\d{1,10}+)(?:\.(\d{1,9}+)\d*+)?+"
+_SKEW = rb"([+-]?)0*(\d{1,10}+)(?:\.(\d{1,9}+)\d*+)?"
 
 
 def _command(*fields):
