@@ -1,0 +1,165 @@
+"""The log file `DIR/NAME.log`: lines gathered by the event loop, written by a thread.
+
+The loop only ever appends to a list, so a disk that stalls stalls no client. What waits for the disk is
+bounded; what is dropped is counted and said in the log.
+"""
+
+import os
+import re
+import sys
+import threading
+import time
+
+# The thread writes what waits so often, or as soon as so much waits.
+INTERVAL_S = 0.5
+EAGER_BYTES = 1 << 20
+# What may wait for the disk. At 200 bytes a line this is about a second of the busiest server.
+MAX_WAITING_BYTES = 32 << 20
+
+# Printable ASCII stands for itself, but for the backslash that escapes the rest.
+_LITERAL = bytes(byte for byte in range(0x20, 0x7F) if byte != 0x5C)
+_LITERAL_AND_LF = _LITERAL + b"\n"
+_NOT_LITERAL = re.compile(rb"[^ -\[\]-~]")
+_ESCAPES = {b"\\": rb"\\", b"\n": rb"\n", b"\r": rb"\r", b"\t": rb"\t"}
+
+
+def escape(text):
+    """Client bytes that cannot break out of their line."""
+    return _NOT_LITERAL.sub(lambda byte: _ESCAPES.get(byte[0]) or b"\\x%02x" % byte[0][0], text)
+
+
+def is_literal(lines):
+    """True if none of these lines needs an escape: one look for all of them."""
+    return not lines.translate(None, _LITERAL_AND_LF)
+
+
+def escaped(pieces):
+    """The lines of a turn: of each command its head, the client's line, what stands between, the reply with
+    its LF. For commands that are not literal."""
+    for at in range(0, len(pieces), 4):
+        pieces[at + 1] = escape(pieces[at + 1])
+        pieces[at + 3] = escape(pieces[at + 3][:-1]) + b"\n"
+    return pieces
+
+
+class Stamps:
+    """The time at the front of a line. The text of a second is made once."""
+
+    def __init__(self):
+        self._second = -1
+        self._text = b""
+
+    def at(self, now_ns):
+        second, nanos = divmod(now_ns, 1_000_000_000)
+        if second != self._second:
+            self._second = second
+            self._text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second)).encode()
+        return b"%b.%06dZ" % (self._text, nanos // 1000)
+
+
+class Log:
+    """What the event loop writes to."""
+
+    def __init__(self, name, conf):
+        self.traffic = conf.traffic
+        self._stamps = Stamps()
+        self._lock = threading.Lock()
+        self._waiting = []
+        self._waiting_bytes = 0
+        self._dropped_lines = 0
+        self._is_closing = False
+        self._wake = threading.Event()
+        self._file = LogFile(name, conf)
+        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+        self._thread.start()
+
+    def head(self, now_ns, peer):
+        """What the lines of one turn begin with: `2026-11-27T17:30:00.123789Z INFO  127.0.0.1:40312 `."""
+        return b"%b INFO  %b " % (self._stamps.at(now_ns), peer)
+
+    def write(self, lines, count=1):
+        """Takes `count` whole lines."""
+        with self._lock:
+            if self._waiting_bytes + len(lines) > MAX_WAITING_BYTES:
+                self._dropped_lines += count
+                return
+            self._waiting.append(lines)
+            self._waiting_bytes += len(lines)
+            is_much = self._waiting_bytes >= EAGER_BYTES
+        if is_much and not self._wake.is_set():
+            self._wake.set()
+
+    def info(self, message):
+        """A line about connections and links."""
+        stamp = self._stamps.at(time.time_ns())
+        self.write(b"%b INFO  %b\n" % (stamp, escape(message.encode(errors="backslashreplace"))))
+
+    def close(self, timeout):
+        """Writes what waits; gives a stalled disk so many seconds."""
+        self._is_closing = True
+        self._wake.set()
+        self._thread.join(timeout)
+
+    def _run(self):
+        is_closing = False
+        while not is_closing:
+            self._wake.wait(INTERVAL_S)
+            self._wake.clear()
+            is_closing = self._is_closing
+            self._write_out()
+
+    def _write_out(self):
+        with self._lock:
+            lines, self._waiting, self._waiting_bytes = self._waiting, [], 0
+            dropped, self._dropped_lines = self._dropped_lines, 0
+        if dropped:
+            stamp = Stamps().at(time.time_ns())
+            lines.append(b"%b WARN  log dropped %d lines: the disk is too slow\n" % (stamp, dropped))
+        if lines:
+            try:
+                self._file.write(b"".join(lines))
+            except OSError as error:
+                print(f"the log cannot be written, lines are lost: {error}", file=sys.stderr)
+
+
+class LogFile:
+    """The file and its predecessors, `NAME.log.1` the youngest."""
+
+    def __init__(self, name, conf):
+        os.makedirs(conf.dir, exist_ok=True)
+        self._path = os.path.join(conf.dir, f"{name}.log")
+        self._max_size = conf.max_size
+        self._keep = conf.keep
+        self._open()
+
+    def write(self, lines):
+        """Writes whole lines, as many into each file as fit."""
+        at = 0
+        while at < len(lines):
+            room = self._max_size - self._size
+            end = len(lines) if len(lines) - at <= room else lines.rfind(b"\n", at, at + max(room, 0)) + 1
+            if not end and self._size:
+                self._rotate()
+                continue
+            # A line that is longer than a whole file goes into one of its own.
+            end = end or lines.index(b"\n", at) + 1
+            self._write_all(memoryview(lines)[at:end])
+            at = end
+
+    def _write_all(self, piece):
+        while piece:
+            written = os.write(self._descriptor, piece)
+            self._size += written
+            piece = piece[written:]
+
+    def _rotate(self):
+        os.close(self._descriptor)
+        for age in range(self._keep - 1, 0, -1):
+            if os.path.exists(f"{self._path}.{age}"):
+                os.replace(f"{self._path}.{age}", f"{self._path}.{age + 1}")
+        os.replace(self._path, f"{self._path}.1")
+        self._open()
+
+    def _open(self):
+        self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        self._size = os.fstat(self._descriptor).st_size

@@ -1,0 +1,6 @@
+"""Makes the modules of the variant importable. Imported first by every test."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
