@@ -68,19 +68,22 @@ export class Records {
 
   // Stores what is newer than what is held. Returns the record that is held then, and whether it is this one.
   merge(update) {
-    const held = this.#byClient.get(update.client);
-    if (held !== undefined && !isNewer(update, held)) return { record: held, isStored: false };
-    const client = held === undefined ? copy(update.client) : held.client;
-    const record = new Record(client, copy(atLine(update)), update.seconds, update.nanos);
-    this.#byClient.set(client, record);
-    return { record, isStored: true };
+    return this.#mergeInto(this.#byClient.get(update.client), update);
   }
 
   // Like merge, for what a client reports: the same report again is the record held, whatever its skew.
   report(report) {
     const held = this.#byClient.get(report.client);
     if (held !== undefined && held.isOf(report)) return { record: held, isStored: false };
-    return this.merge(report);
+    return this.#mergeInto(held, report);
+  }
+
+  #mergeInto(held, update) {
+    if (held !== undefined && !isNewer(update, held)) return { record: held, isStored: false };
+    const client = held === undefined ? copy(update.client) : held.client;
+    const record = new Record(client, copy(atLine(update)), update.seconds, update.nanos);
+    this.#byClient.set(client, record);
+    return { record, isStored: true };
   }
 }
 
