@@ -6,8 +6,9 @@ import { join } from 'node:path';
 
 import { escape } from './protocol.js';
 
-// Bytes that are written at once.
+// Bytes of a piece, and of the pieces that are written at once.
 const PIECE = 64 * 1024;
+const MOST_WRITTEN = 4 * 1024 * 1024;
 // Bytes that may wait for the disk. Links and errors have twice the room of traffic.
 const MOST_WAITING = 16 * 1024 * 1024;
 // Longest time (ms) that a line waits for company, and that a failed write waits for the next try.
@@ -147,11 +148,7 @@ export class Log {
     this.#isWriting = true;
     while (this.#pieces.length > 0) {
       try {
-        const piece = this.#pieces[0];
-        const written = await this.#file.write(piece);
-        this.#waiting -= written;
-        if (written === piece.length) this.#pieces.shift();
-        else this.#pieces[0] = piece.subarray(written);
+        this.#forget(await this.#file.write(this.#pieces.slice(0, MOST_WRITTEN / PIECE)));
       } catch (error) {
         process.stderr.write(`herd: the log: ${error.message}; lines wait, and are dropped when too many do\n`);
         this.#hasFailed = true;
@@ -161,6 +158,14 @@ export class Log {
       }
     }
     this.#isWriting = false;
+  }
+
+  // What is written, to the byte.
+  #forget(written) {
+    this.#waiting -= written;
+    let left = written;
+    while (left > 0 && left >= this.#pieces[0].length) left -= this.#pieces.shift().length;
+    if (left > 0) this.#pieces[0] = this.#pieces[0].subarray(left);
   }
 }
 
@@ -184,10 +189,11 @@ class LogFile {
   }
 
   // Resolves to how many bytes were written.
-  async write(piece) {
+  async write(pieces) {
     await this.ready();
-    if (this.#size > 0 && this.#size + piece.length > this.#maxSize) await this.#rotate();
-    const { bytesWritten } = await this.#handle.write(piece);
+    const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+    if (this.#size > 0 && this.#size + length > this.#maxSize) await this.#rotate();
+    const { bytesWritten } = await this.#handle.writev(pieces);
     this.#size += bytesWritten;
     return bytesWritten;
   }
