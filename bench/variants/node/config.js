@@ -57,6 +57,7 @@ function address(text) {
 function key({ key_env: variable, key_file: file }) {
   const text = process.env[variable] ?? (file && readFileSync(file, 'utf8'));
   if (!text?.trim()) throw new Error('[places] the provider needs an API key, from key_env or key_file');
+  if (!/^[!-~]+$/.test(text.trim())) throw new Error('[places] the API key may only have visible ASCII characters');
   return text.trim();
 }
 
