@@ -45,7 +45,7 @@ class Link {
   #wait = FIRST_WAIT;
   #saidReason = '';
   // The records that are new since the link is up, one a client; while it is down, none.
-  #outbox = new Map();
+  #outbox = new Set();
   // Of all the records, those that are still to be sent since the link is up.
   #filling = [].values();
   #isScheduled = false;
@@ -83,7 +83,7 @@ class Link {
 
   put(record) {
     if (!this.#isUp) return;
-    this.#outbox.set(record.client, record);
+    this.#outbox.add(record);
     this.#schedule();
   }
 
@@ -107,7 +107,7 @@ class Link {
     else if (this.#saidReason !== reason) this.#log.warn(`link to ${this.name} down: ${reason}; redialing`);
     this.#saidReason = reason;
     this.#isUp = false;
-    this.#outbox = new Map();
+    this.#outbox = new Set();
     this.#filling = [].values();
     if (this.#isStopping) return;
     // Cut by up to a half, so that servers that went down together do not dial in step.
@@ -137,9 +137,9 @@ class Link {
 
   #outboxPiece() {
     let lines = '';
-    for (const record of this.#outbox.values()) {
+    for (const record of this.#outbox) {
       lines += updateLine(record.fields(), this.#self);
-      this.#outbox.delete(record.client);
+      this.#outbox.delete(record);
       if (lines.length >= PIECE) break;
     }
     return lines;

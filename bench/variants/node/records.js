@@ -14,14 +14,19 @@ export function isNewer(a, b) {
   return a.time > b.time;
 }
 
-// What is known of one client, kept as the line that answers it. Never changed.
+// What is known of one client, kept as the line that answers it. There is one for each client, and what is newer is
+// written over it: so a record that waits in an outbox is the newest when it is sent.
 export class Record {
-  constructor(client, at, seconds, nanos) {
-    this.client = client;
+  constructor(update) {
+    this.client = copy(update.client);
+    this.replace(update);
+  }
+
+  replace(update) {
     // `AT <origin> <skew> <client> <location> <time>` LF
-    this.at = at;
-    this.seconds = seconds;
-    this.nanos = nanos;
+    this.at = copy(atLine(update));
+    this.seconds = update.seconds;
+    this.nanos = update.nanos;
   }
 
   get origin() {
@@ -80,9 +85,12 @@ export class Records {
 
   #mergeInto(held, update) {
     if (held !== undefined && !isNewer(update, held)) return { record: held, isStored: false };
-    const client = held === undefined ? copy(update.client) : held.client;
-    const record = new Record(client, copy(atLine(update)), update.seconds, update.nanos);
-    this.#byClient.set(client, record);
+    if (held !== undefined) {
+      held.replace(update);
+      return { record: held, isStored: true };
+    }
+    const record = new Record(update);
+    this.#byClient.set(record.client, record);
     return { record, isStored: true };
   }
 }

@@ -203,7 +203,7 @@ class Connection {
     if (record === undefined) {
       this.#invalid(line);
     } else if (bound === 0) {
-      this.#found(line, record, NONE);
+      this.#found(line, record.at, NONE);
     } else {
       this.#ask(line, record, radius, bound);
     }
@@ -211,13 +211,14 @@ class Connection {
 
   // The answer may come at once or later; until then nothing more is read of this client.
   #ask(line, record, radius, bound) {
+    const { at } = record;
     let isLater = false;
     this.#isAsking = true;
     this.#server.places.ask(record.fields().location, radius, bound, (json) => {
       if (this.#isClosed) return;
       this.#isAsking = false;
       if (isLater) this.#server.clock.read();
-      this.#found(line, record, json);
+      this.#found(line, at, json);
       if (isLater) this.#answered();
     });
     isLater = this.#isAsking;
@@ -230,7 +231,7 @@ class Connection {
     else this.#goOn();
   }
 
-  #found(line, { at }, json) {
+  #found(line, at, json) {
     const places = placesText(json);
     this.#log(line, at, ` + ${places.length} bytes of places`);
     this.#reply(at + places);
