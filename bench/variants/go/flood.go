@@ -153,7 +153,17 @@ func (l *link) use(ctx context.Context, conn net.Conn) (lasted time.Duration) {
 		conn.Close()
 		ended <- err
 	}()
+	spoken := make(chan struct{})
+	go func() {
+		select {
+		case <-ctx.Done():
+			// A neighbor that does not read must not keep this server from stopping.
+			conn.SetWriteDeadline(time.Now().Add(linkClosing))
+		case <-spoken:
+		}
+	}()
 	err := l.speak(ctx, conn, ended)
+	close(spoken)
 	l.setOutbox(nil)
 	l.log.info("link to %s down: %s", l.neighbor.name, reasonOf(err))
 	return time.Since(since)
@@ -202,7 +212,6 @@ func (l *link) speak(ctx context.Context, conn net.Conn, ended <-chan error) err
 			}
 		case <-ctx.Done():
 			// Once more, for what was accepted last.
-			conn.SetWriteDeadline(time.Now().Add(linkClosing))
 		}
 	}
 	return err

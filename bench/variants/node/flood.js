@@ -28,9 +28,9 @@ export class Flood {
     for (const link of this.#links) if (link.name !== sender) link.put(record);
   }
 
-  // Sends what waits on links that are up, as far as they take it at once.
+  // Resolves once what waits is sent on the links that are up.
   stop() {
-    for (const link of this.#links) link.stop();
+    return Promise.all(this.#links.map((link) => link.stop()));
   }
 }
 
@@ -90,7 +90,10 @@ class Link {
   stop() {
     this.#isStopping = true;
     if (this.#isUp && !this.#isSending) this.#send();
-    this.#socket.destroySoon();
+    return new Promise((resolve) => {
+      if (this.#socket.closed) resolve();
+      this.#socket.once('close', resolve).destroySoon();
+    });
   }
 
   #up() {

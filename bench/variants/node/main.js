@@ -1,5 +1,6 @@
 // The herd server on Node.js: NAME --conf FILE [--stop-on-eof]
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 
 import { load } from './config.js';
@@ -10,6 +11,9 @@ import { Records } from './records.js';
 import { Server } from './server.js';
 
 const USAGE = 'usage: node bench/variants/node NAME --conf FILE [--stop-on-eof]';
+
+// Longest time (ms) that clients, and then neighbors, may take for what they are sent last.
+const LONGEST_STOP = 1000;
 
 function readArguments() {
   const options = { conf: { type: 'string' }, 'stop-on-eof': { type: 'boolean', default: false } };
@@ -43,10 +47,9 @@ async function main() {
   process.stdout.write(`ready ${name} ${host}:${port}\n`);
 
   await stop;
-  server.stop();
-  flood.stop();
-  // Connections that close now say so in the log.
-  await new Promise(setImmediate);
+  // What clients are answered is in the outboxes before these are sent. Who does not read is not waited for.
+  await Promise.race([server.stop(), sleep(LONGEST_STOP)]);
+  await Promise.race([flood.stop(), sleep(LONGEST_STOP)]);
   await log.close();
 }
 

@@ -51,10 +51,12 @@ export class Server {
     socket.on('close', () => this.#connections.delete(connection));
   }
 
-  // What was answered is sent, as far as it is taken at once.
+  // Resolves once what was answered is sent to all.
   stop() {
-    this.#net.close();
     for (const connection of this.#connections) connection.stop();
+    return new Promise((resolve) => {
+      this.#net.close(resolve);
+    });
   }
 }
 
