@@ -45,11 +45,13 @@ public record Config(
     private static final long MIB = 1L << 20;
 
     /** Reads the file for the server of that name. */
-    public static Config read(Path file, String name) throws ConfigException, IOException {
+    public static Config read(Path file, String name) throws ConfigException {
         try {
             return parse(Files.readString(file), name);
         } catch (ConfigException e) {
             throw new ConfigException(file + ": " + e.getMessage());
+        } catch (IOException e) {
+            throw new ConfigException("the conf file cannot be read: " + e);
         }
     }
 
