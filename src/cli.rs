@@ -221,13 +221,15 @@ pub(crate) struct Keygen {
     example = "\
 herd check 127.0.0.1:12000
 herd check 127.0.0.1:12000 --only merge.txt -v
-herd check 127.0.0.1:12000 --max-line none --max-ahead 2h --no-updates",
+herd check 127.0.0.1:12000 --max-line none --max-ahead 2h --no-updates
+herd check 127.0.0.1:12000 --neighbor Other=127.0.0.1:12009",
     note = "\
 Runs the protocol's transcripts against each server, with clients of random names. Each rule that a server
 breaks is shown with where it stands in tests/transcripts, what was sent, what must come, and what came.
 Options say how the servers are set; rules that need another setting are skipped, and counted.",
     error_code(0, "every rule holds"),
     error_code(1, "the command line is wrong"),
+    error_code(3, "the neighbor's address cannot be listened on"),
     error_code(4, "a server cannot be connected to"),
     error_code(5, "a server breaks a rule")
 )]
@@ -268,6 +270,10 @@ pub(crate) struct Check {
     #[argh(option, arg_name = "N", default = "8", from_str_fn(count))]
     pub(crate) at_a_time: usize,
 
+    /// play a plain neighbor of the first server: the one of this name in its conf, which listens there
+    #[argh(option, arg_name = "NAME=HOST:PORT", from_str_fn(neighbor))]
+    pub(crate) neighbor: Option<PlayedNeighbor>,
+
     /// only rules that have this in their sentence or in the name of their file
     #[argh(option, arg_name = "TEXT", default = "String::new()")]
     pub(crate) only: String,
@@ -279,6 +285,14 @@ pub(crate) struct Check {
     /// show each rule, also those that hold
     #[argh(switch, short = 'v')]
     pub(crate) verbose: bool,
+}
+
+/// `NAME=HOST:PORT`
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct PlayedNeighbor {
+    pub(crate) name: ServerName,
+    /// Where it listens.
+    pub(crate) listen: String,
 }
 
 /// A limit that a server has, or not.
@@ -337,6 +351,14 @@ fn seconds(text: &str) -> Result<Duration, String> {
 fn server_name(text: &str) -> Result<ServerName, String> {
     ServerName::parse(text.as_bytes())
         .ok_or_else(|| "a name is 1 to 32 letters, digits, `.`, `_` and `-`".to_string())
+}
+
+fn neighbor(text: &str) -> Result<PlayedNeighbor, String> {
+    let (name, listen) = text.split_once('=').ok_or("write NAME=HOST:PORT")?;
+    if !listen.contains(':') {
+        return Err(format!("`{listen}` is not HOST:PORT"));
+    }
+    Ok(PlayedNeighbor { name: server_name(name)?, listen: listen.to_string() })
 }
 
 fn max_line(text: &str) -> Result<Limit<usize>, String> {
@@ -451,6 +473,9 @@ mod tests {
         usage_error("check A --max-ahead 1h", "70 min");
         usage_error("check A --at-a-time 0", "1 to 1000");
         usage_error("check A --name .a", "letters");
+        usage_error("check A --neighbor B", "NAME=HOST:PORT");
+        usage_error("check A --neighbor B=9", "HOST:PORT");
+        usage_error("check A --neighbor .=a:9", "letters");
         usage_error("dance", "dance");
         usage_error("up --confs x", "--confs");
         usage_error("up --conf", "--conf");

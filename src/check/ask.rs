@@ -1,37 +1,103 @@
 //! Commands to a server, and what it answers, for the rules that are no transcripts.
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use super::connection::{Connection, said};
+use super::fact::Fact;
 use super::run::{clock, random};
-use super::{Mismatch, Settings};
+use super::suite::Target;
+use super::{Mismatch, Settings, escaped};
 use crate::protocol::{ServerName, fields};
 
 /// Commands on their way before their replies are waited for: enough that a round trip costs
 /// little, few enough that all their replies fit the buffers between.
 const AT_ONCE: usize = 100;
 
+/// Time between two looks at what should come about.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
 /// Reports a client that nobody else reports, and reads the server's name off the AT line.
 ///
 /// # Errors
 /// What the server answers, if that is not an AT line, and a connection that fails.
 pub fn name_of(addr: SocketAddr, settings: &Settings) -> Result<ServerName, Mismatch> {
-    let client = unique()?;
-    let command = format!("IAMAT {client} +0+0 {}\n", seconds(clock().0));
-    let line = ask_one(addr, command.as_bytes(), settings)?;
-    let said: Vec<_> = fields(&line).collect();
-    match said[..] {
-        [b"AT", server, _, about, _, _] if about == client.as_bytes() => ServerName::parse(server),
-        _ => None,
-    }
-    .ok_or_else(|| Mismatch {
-        line: None,
-        expected: format!("AT {{server}} {{skew}} {}", &command["IAMAT ".len()..].trim_end()),
-        sent: command.into_bytes(),
-        got: line,
-        problem: "no AT line, so the server's name is not known".into(),
+    let command = iamat(unique()?.as_bytes(), "+0+0", &seconds(clock().0));
+    let line = ask_one(addr, &command, settings)?;
+    let origin = fact_of(&command, &line)?.origin;
+    ServerName::parse(&origin).ok_or_else(|| {
+        let problem = "no server has such a name".into();
+        Mismatch { line: None, expected: at_of(&command), sent: command, got: line, problem }
     })
+}
+
+/// Reports a client to a server, and gives what the AT line says.
+pub(super) fn report(
+    target: &Target,
+    client: &str,
+    location: &str,
+    time: &str,
+    settings: &Settings,
+) -> Result<Fact, Mismatch> {
+    let command = iamat(client.as_bytes(), location, time);
+    let line = ask_one(target.addr, &command, settings)?;
+    fact_of(&command, &line)
+}
+
+/// What the AT line that answers a report says.
+pub(super) fn fact_of(command: &[u8], line: &[u8]) -> Result<Fact, Mismatch> {
+    let client = fields(command).nth(1);
+    Fact::of_at(line).filter(|fact| Some(&fact.client[..]) == client).ok_or_else(|| Mismatch {
+        line: None,
+        sent: command.to_vec(),
+        expected: at_of(command),
+        got: line.to_vec(),
+        problem: "this is not the client's AT line".into(),
+    })
+}
+
+/// The AT line of a report, as a transcript writes it.
+fn at_of(iamat: &[u8]) -> String {
+    let rest = iamat.strip_prefix(b"IAMAT ").unwrap_or(iamat);
+    format!("AT {{server}} {{skew}} {}", escaped(rest))
+}
+
+/// Waits until a server answers a look-up with what is said.
+pub(super) fn becomes_known(
+    target: &Target,
+    fact: &Fact,
+    settings: &Settings,
+) -> Result<(), Mismatch> {
+    let deadline = Instant::now() + settings.deadline;
+    let command = whatsat(&fact.client);
+    loop {
+        let line = ask_one(target.addr, &command, settings)?;
+        if line == fact.at() {
+            return Ok(());
+        }
+        if Instant::now() >= deadline {
+            let (name, limit) = (&target.name, settings.deadline);
+            return Err(Mismatch {
+                line: None,
+                sent: command,
+                expected: escaped(&fact.at()),
+                got: line,
+                problem: format!("{name} still answers this after {limit:?}"),
+            });
+        }
+        sleep(LOOK_AGAIN);
+    }
+}
+
+/// `IAMAT` with its LF.
+pub(super) fn iamat(client: &[u8], location: &str, time: &str) -> Vec<u8> {
+    [b"IAMAT ", client, b" ", location.as_bytes(), b" ", time.as_bytes(), b"\n"].concat()
+}
+
+/// `WHATSAT` that asks for no places, with its LF.
+pub(super) fn whatsat(client: &[u8]) -> Vec<u8> {
+    [b"WHATSAT ", client, b" 1 0\n"].concat()
 }
 
 /// A client's name that no other rule and no other run uses.
@@ -142,6 +208,15 @@ mod tests {
         assert_eq!(reply_length(b"WHATSAT a 1 0\n", b"AT A +0 a +1+1 1\n{}\n\n? "), Some(21));
         assert_eq!(reply_length(b"WHATSAT a 1 0\n", b"? WHATSAT a 1 0\n"), Some(16));
         assert_eq!(reply_length(b"WHATSAT a 1 0\n", b"AT"), None);
+    }
+
+    #[test]
+    fn the_answer_to_a_report_is_about_its_client() {
+        let command = iamat(b"kiwi", "+1+1", "1");
+        assert!(fact_of(&command, b"AT A +0.000000000 kiwi +1+1 1\n").is_ok());
+        let wrong = fact_of(&command, b"AT A +0.000000000 duck +1+1 1\n").unwrap_err();
+        assert_eq!(wrong.expected, "AT {server} {skew} kiwi +1+1 1\\n");
+        assert!(fact_of(&command, b"? IAMAT kiwi +1+1 1\n").is_err());
     }
 
     #[test]

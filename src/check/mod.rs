@@ -4,16 +4,22 @@
 //! Reading order: [`case`](Case) (what a transcript holds), [`parse`](parse()) (text to cases),
 //! [`values`](Values) (placeholders to bytes, bytes against expectations; pure), [`run`](run())
 //! (the sockets), [`mismatch`](Mismatch) (what is said when they differ), [`suite`](run_all) (all of
-//! them, built in), [`ask`](name_of) (commands outside of transcripts).
+//! them, built in). Rules that no transcript can hold are code: `neighbor` (a neighbor that
+//! is played), over [`rule`](Only), `ask` (commands), `fact` (what lines say) and `player` (the listener).
 
 mod ask;
 mod case;
 mod connection;
 mod escape;
+mod fact;
 mod mismatch;
+mod neighbor;
 mod outcome;
 mod parse;
 mod places;
+mod played;
+mod player;
+mod rule;
 mod run;
 mod suite;
 mod values;
@@ -24,8 +30,10 @@ pub use ask::name_of;
 pub use case::{Case, Count, Line, Needs, Part, Step};
 pub use escape::escaped;
 pub use mismatch::Mismatch;
+pub use neighbor::Neighbor;
 pub use outcome::{Outcome, Verdict};
 pub use parse::{ParseError, parse};
+pub use rule::Only;
 pub use run::run;
 pub use suite::{Filed, Target, run_all, transcripts};
 pub use values::{Match, Values, Window};

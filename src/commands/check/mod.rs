@@ -6,27 +6,41 @@ use std::io::{self, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
-use herd::check::{Filed, Outcome, Settings, Target, Verdict, name_of, run_all, transcripts};
+use herd::check::{
+    Filed, Neighbor, Only, Outcome, Settings, Target, Verdict, name_of, run_all, transcripts,
+};
 use herd::protocol::ServerName;
 
 use self::report::Report;
 use super::{CommandError, Exit};
-use crate::cli::Check;
+use crate::cli::{Check, PlayedNeighbor};
 
 pub(crate) fn run(args: &Check) -> Result<Exit, CommandError> {
-    let cases = selected(&args.only)?;
+    let only = Only(args.only.clone());
+    let mut cases = transcripts();
+    cases.retain(|filed| only.takes(filed));
     if args.list {
-        list(&cases);
+        list(&cases, &only);
         return Ok(Exit::Ok);
     }
+    if cases.is_empty() && rules(&only).next().is_none() {
+        let message = format!("no rule has `{}` in it; --list shows all", args.only);
+        return Err(CommandError::Usage(message));
+    }
     let settings = settings(args);
-    let mut report = Report::new(io::stdout(), args.verbose);
     let addrs = addresses(args)?;
-    for (at, addr) in addrs.iter().enumerate() {
-        let Some(target) = target(*addr, args.name.get(at), &settings, &mut report) else {
-            continue;
-        };
-        hold(&cases, &target, &settings, args.at_a_time, &mut report)?;
+    let neighbor = args.neighbor.as_ref().map(listen).transpose()?;
+    let mut report = Report::new(io::stdout(), args.verbose);
+    let Some(targets) = named(&addrs, &args.name, &settings, &mut report) else {
+        return Ok(Exit::WrongAnswer);
+    };
+    if !cases.is_empty() {
+        for target in &targets {
+            hold_to_transcripts(&cases, target, &settings, args.at_a_time, &mut report)?;
+        }
+    }
+    if let Some((played, neighbor)) = args.neighbor.as_ref().zip(neighbor) {
+        hold_beside(played, neighbor, &targets, &settings, &only, &mut report)?;
     }
     Ok(if report.any_fails() { Exit::WrongAnswer } else { Exit::Ok })
 }
@@ -43,23 +57,32 @@ fn settings(args: &Check) -> Settings {
     }
 }
 
-/// The transcripts that have this text in their file's name or in their own.
-fn selected(text: &str) -> Result<Vec<Filed>, CommandError> {
-    let mut cases = transcripts();
-    cases.retain(|filed| filed.file.contains(text) || filed.case.name.contains(text));
-    if cases.is_empty() {
-        let message = format!("no rule has `{text}` in it; --list shows all");
-        return Err(CommandError::Usage(message));
-    }
-    Ok(cases)
+/// The wanted rules of more than one party, with what they are about.
+fn rules(only: &Only) -> impl Iterator<Item = (&'static str, &'static str)> {
+    Neighbor::rules(only).map(|rule| ("neighbor", rule))
 }
 
-fn list(cases: &[Filed]) {
+fn list(cases: &[Filed], only: &Only) {
     let mut out = io::BufWriter::new(io::stdout().lock());
+    // Who closes the pipe early has read what they wanted.
     for Filed { file, case } in cases {
-        // Who closes the pipe early has read what they wanted.
         let _ = writeln!(out, "{file}:{}: {}", case.line, case.name);
     }
+    for (group, rule) in rules(only) {
+        let _ = writeln!(out, "{group}: {rule}");
+    }
+}
+
+fn listen(played: &PlayedNeighbor) -> Result<Neighbor, CommandError> {
+    Neighbor::new(played.name.clone(), &played.listen)
+        .map_err(|error| cannot_listen(played, &error))
+}
+
+fn cannot_listen(
+    PlayedNeighbor { name, listen }: &PlayedNeighbor,
+    error: &io::Error,
+) -> CommandError {
+    CommandError::CannotListen(format!("cannot listen on {listen} as {name}: {error}"))
 }
 
 /// Where the servers are. All of them must take a connection before any is checked.
@@ -93,27 +116,31 @@ fn address(server: &str, timeout: Duration) -> Result<SocketAddr, CommandError> 
     Err(fails(last))
 }
 
-/// The server with its name; `None` if it does not say it, which is then said.
-fn target(
-    addr: SocketAddr,
-    name: Option<&ServerName>,
+/// The servers with their names, said or learned; `None` if one does not say it, which is shown.
+fn named(
+    addrs: &[SocketAddr],
+    names: &[ServerName],
     settings: &Settings,
     report: &mut Report<impl Write>,
-) -> Option<Target> {
-    let name = name.cloned().map_or_else(|| name_of(addr, settings), Ok);
-    name.map(|name| Target { addr, name })
-        .inspect_err(|mismatch| {
-            let rule = "an AT line names the server (or say it: --name NAME)".into();
-            let verdict = Verdict::Fails(Box::new(mismatch.clone()));
-            let group = "name";
-            let _ = report.begin(&addr.to_string());
-            let _ = report.add(&Outcome { group, line: None, rule, verdict });
+) -> Option<Vec<Target>> {
+    let name = |(at, addr): (usize, &SocketAddr)| {
+        let name = names.get(at).cloned().map_or_else(|| name_of(*addr, settings), Ok);
+        let target = name.map(|name| Target { addr: *addr, name });
+        target.inspect_err(|mismatch| {
+            let outcome = Outcome {
+                group: "name",
+                line: None,
+                rule: "an AT line says the server's name (or say it yourself: --name)".into(),
+                verdict: Verdict::Fails(Box::new(mismatch.clone())),
+            };
+            report.begin(&addr.to_string());
+            report.add(&outcome);
         })
-        .ok()
+    };
+    addrs.iter().enumerate().map(name).collect::<Result<_, _>>().ok()
 }
 
-/// Holds a server to the transcripts.
-fn hold(
+fn hold_to_transcripts(
     cases: &[Filed],
     target: &Target,
     settings: &Settings,
@@ -121,11 +148,26 @@ fn hold(
     report: &mut Report<impl Write>,
 ) -> Result<(), CommandError> {
     let Target { addr, name } = target;
-    // Who closes the pipe early (`| head`) has read what they wanted; the exit code is right all the
-    // same.
-    let _ = report.begin(&format!("{name} at {addr}"));
-    run_all(cases, target, settings, at_a_time, |outcome| drop(report.add(&outcome)))
+    report.begin(&format!("{name} at {addr}"));
+    run_all(cases, target, settings, at_a_time, |outcome| report.add(&outcome))
         .map_err(|error| CommandError::RunTime(format!("cannot start a thread: {error}")))?;
-    let _ = report.end(name.as_str());
+    report.end(name.as_str());
+    Ok(())
+}
+
+fn hold_beside(
+    played: &PlayedNeighbor,
+    neighbor: Neighbor,
+    targets: &[Target],
+    settings: &Settings,
+    only: &Only,
+    report: &mut Report<impl Write>,
+) -> Result<(), CommandError> {
+    let who = format!("{} beside its neighbor {}", targets[0].name, played.name);
+    report.begin(&format!("{who} at {}", played.listen));
+    neighbor
+        .check(targets, settings, only, |outcome| report.add(&outcome))
+        .map_err(|error| cannot_listen(played, &error))?;
+    report.end(&who);
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! What a person reads of a check: each rule that is broken, and how many hold.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::fmt::Write as _;
+use std::io::Write;
 
 use herd::check::{Outcome, Verdict};
 
@@ -37,59 +38,51 @@ impl<W: Write> Report<W> {
     }
 
     /// Says who is held to what comes next.
-    pub(super) fn begin(&mut self, who: &str) -> io::Result<()> {
+    pub(super) fn begin(&mut self, who: &str) {
         self.groups.clear();
         self.skipped.clear();
-        writeln!(self.out, "{who}\n")
+        self.write(&format!("{who}\n\n"));
     }
 
-    pub(super) fn add(&mut self, outcome: &Outcome) -> io::Result<()> {
-        let counts = self.counts(outcome.group);
-        let place = match outcome.line {
-            Some(line) => format!("{}:{line}", outcome.group),
-            None => outcome.group.to_string(),
-        };
-        let rule = &outcome.rule;
-        match &outcome.verdict {
+    pub(super) fn add(&mut self, outcome: &Outcome) {
+        let Outcome { group, line, rule, verdict } = outcome;
+        let place = line.map_or_else(|| group.to_string(), |line| format!("{group}:{line}"));
+        let counts = self.counts(group);
+        match verdict {
             Verdict::Holds => {
                 counts.holds += 1;
-                if self.is_verbose {
-                    writeln!(self.out, "holds {place}: {rule}")?;
-                }
+                self.write_if_verbose(&format!("holds {place}: {rule}\n"));
             }
             Verdict::Fails(mismatch) => {
                 counts.fails += 1;
                 self.any_fails = true;
                 let mismatch = mismatch.to_string().replace('\n', "\n  ");
-                writeln!(self.out, "FAILS {place}: {rule}\n    {mismatch}\n")?;
+                self.write(&format!("FAILS {place}: {rule}\n    {mismatch}\n\n"));
             }
             Verdict::Skipped(reason) => {
                 counts.skipped += 1;
                 *self.skipped.entry(reason.clone()).or_default() += 1;
-                if self.is_verbose {
-                    writeln!(self.out, "skips {place}: {rule} ({reason})")?;
-                }
+                self.write_if_verbose(&format!("skips {place}: {rule} ({reason})\n"));
             }
         }
-        self.out.flush()
     }
 
-    /// Says how it went since the last [`Report::begin`], in all and for each file.
-    pub(super) fn end(&mut self, who: &str) -> io::Result<()> {
+    /// Says how it went since the last [`Report::begin`], in all and for each group.
+    pub(super) fn end(&mut self, who: &str) {
         let head = ["rules of", "hold", "fail", "skipped"].map(str::to_string);
         let rows = self.groups.iter().map(|(group, counts)| counts.row(group));
         let rows: Vec<_> = std::iter::once(head).chain(rows).collect();
-        writeln!(self.out, "{}", table(&rows))?;
+        let mut text = table(&rows) + "\n";
         for (reason, count) in &self.skipped {
-            writeln!(self.out, "{count} skipped: {reason}")?;
+            let _ = writeln!(text, "{count} skipped: {reason}");
         }
         let all = |count: fn(&Counts) -> usize| self.groups.iter().map(|(_, it)| count(it)).sum();
         let (holds, fails): (usize, usize) = (all(|it| it.holds), all(|it| it.fails));
-        match fails {
-            0 => writeln!(self.out, "{who}: all {holds} rules hold\n")?,
-            _ => writeln!(self.out, "{who}: {fails} of {} rules fail\n", holds + fails)?,
-        }
-        self.out.flush()
+        let _ = match fails {
+            0 => writeln!(text, "{who}: all {holds} rules hold\n"),
+            _ => writeln!(text, "{who}: {fails} of {} rules fail\n", holds + fails),
+        };
+        self.write(&text);
     }
 
     fn counts(&mut self, group: &'static str) -> &mut Counts {
@@ -99,6 +92,18 @@ impl<W: Write> Report<W> {
             self.groups.len() - 1
         });
         &mut self.groups[at].1
+    }
+
+    fn write_if_verbose(&mut self, text: &str) {
+        if self.is_verbose {
+            self.write(text);
+        }
+    }
+
+    /// Who closes the pipe early (`| head`) has read what they wanted. The rules are tried all the
+    /// same, so that the exit code is right.
+    fn write(&mut self, text: &str) {
+        let _ = self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush());
     }
 }
 
