@@ -69,23 +69,38 @@ pub(super) fn becomes_known(
     fact: &Fact,
     settings: &Settings,
 ) -> Result<(), Mismatch> {
+    all_become_known(target, vec![fact], settings)
+}
+
+/// Waits until a server answers look-ups with what is said of each client.
+pub(super) fn all_become_known(
+    target: &Target,
+    mut unknown: Vec<&Fact>,
+    settings: &Settings,
+) -> Result<(), Mismatch> {
     let deadline = Instant::now() + settings.deadline;
-    let command = whatsat(&fact.client);
     loop {
-        let line = ask_one(target.addr, &command, settings)?;
-        if line == fact.at() {
-            return Ok(());
-        }
+        let looks: Vec<_> = unknown.iter().map(|fact| whatsat(&fact.client)).collect();
+        let lines = ask(target.addr, &looks, settings)?;
+        let still = unknown.iter().zip(lines).filter(|(fact, line)| fact.at() != *line);
+        let (still, lines): (Vec<&Fact>, Vec<_>) = still.map(|(fact, line)| (*fact, line)).unzip();
+        let Some((fact, got)) = still.first().zip(lines.into_iter().next()) else { return Ok(()) };
         if Instant::now() >= deadline {
             let (name, limit) = (&target.name, settings.deadline);
             return Err(Mismatch {
                 line: None,
-                sent: command,
+                sent: whatsat(&fact.client),
                 expected: escaped(&fact.at()),
-                got: line,
-                problem: format!("{name} still answers this after {limit:?}"),
+                got,
+                problem: match still.len() {
+                    1 => format!("{name} still answers this after {limit:?}"),
+                    n => {
+                        format!("{name} still answers this after {limit:?}, and so for {n} clients")
+                    }
+                },
             });
         }
+        unknown = still;
         sleep(LOOK_AGAIN);
     }
 }

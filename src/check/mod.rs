@@ -4,14 +4,16 @@
 //! Reading order: [`case`](Case) (what a transcript holds), [`parse`](parse()) (text to cases),
 //! [`values`](Values) (placeholders to bytes, bytes against expectations; pure), [`run`](run())
 //! (the sockets), [`mismatch`](Mismatch) (what is said when they differ), [`suite`](run_all) (all of
-//! them, built in). Rules that no transcript can hold are code: `neighbor` (a neighbor that
-//! is played), over [`rule`](Only), `ask` (commands), `fact` (what lines say) and `player` (the listener).
+//! them, built in). Rules that no transcript can hold are code: `herd` (several
+//! servers) and [`neighbor`](Neighbor) (one that is played), over [`rule`](Only), `ask` (commands), `fact` (what lines say) and `player` (the listener).
 
 mod ask;
+mod burst;
 mod case;
 mod connection;
 mod escape;
 mod fact;
+mod herd;
 mod mismatch;
 mod neighbor;
 mod outcome;
@@ -29,6 +31,7 @@ use std::time::Duration;
 pub use ask::name_of;
 pub use case::{Case, Count, Line, Needs, Part, Step};
 pub use escape::escaped;
+pub use herd::{check_herd, herd_rules};
 pub use mismatch::Mismatch;
 pub use neighbor::Neighbor;
 pub use outcome::{Outcome, Verdict};

@@ -7,7 +7,8 @@ use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use herd::check::{
-    Filed, Neighbor, Only, Outcome, Settings, Target, Verdict, name_of, run_all, transcripts,
+    Filed, Mismatch, Neighbor, Only, Outcome, Settings, Target, Verdict, check_herd, herd_rules,
+    name_of, run_all, transcripts,
 };
 use herd::protocol::ServerName;
 
@@ -39,6 +40,9 @@ pub(crate) fn run(args: &Check) -> Result<Exit, CommandError> {
             hold_to_transcripts(&cases, target, &settings, args.at_a_time, &mut report)?;
         }
     }
+    if targets.len() > 1 {
+        hold_together(&targets, &settings, &only, &mut report)?;
+    }
     if let Some((played, neighbor)) = args.neighbor.as_ref().zip(neighbor) {
         hold_beside(played, neighbor, &targets, &settings, &only, &mut report)?;
     }
@@ -59,7 +63,8 @@ fn settings(args: &Check) -> Settings {
 
 /// The wanted rules of more than one party, with what they are about.
 fn rules(only: &Only) -> impl Iterator<Item = (&'static str, &'static str)> {
-    Neighbor::rules(only).map(|rule| ("neighbor", rule))
+    let herd = herd_rules(only).map(|rule| ("herd", rule));
+    herd.chain(Neighbor::rules(only).map(|rule| ("neighbor", rule)))
 }
 
 fn list(cases: &[Filed], only: &Only) {
@@ -155,6 +160,24 @@ fn hold_to_transcripts(
     Ok(())
 }
 
+fn hold_together(
+    targets: &[Target],
+    settings: &Settings,
+    only: &Only,
+    report: &mut Report<impl Write>,
+) -> Result<(), CommandError> {
+    if herd_rules(only).next().is_none() {
+        return Ok(());
+    }
+    let names: Vec<_> = targets.iter().map(|target| target.name.as_str()).collect();
+    let who = format!("the herd of {}", names.join(", "));
+    report.begin(&who);
+    check_herd(targets, settings, only, |outcome| report.add(&outcome))
+        .map_err(|Mismatch { problem, .. }| CommandError::RunTime(problem))?;
+    report.end(&who);
+    Ok(())
+}
+
 fn hold_beside(
     played: &PlayedNeighbor,
     neighbor: Neighbor,
@@ -163,6 +186,9 @@ fn hold_beside(
     only: &Only,
     report: &mut Report<impl Write>,
 ) -> Result<(), CommandError> {
+    if Neighbor::rules(only).next().is_none() {
+        return Ok(());
+    }
     let who = format!("{} beside its neighbor {}", targets[0].name, played.name);
     report.begin(&format!("{who} at {}", played.listen));
     neighbor
