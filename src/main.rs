@@ -42,6 +42,7 @@ fn run(command: &cli::Command) -> Result<Exit, CommandError> {
         cli::Command::Status(args) => commands::status::run(args),
         cli::Command::CheckConf(args) => commands::check_conf::run(args),
         cli::Command::Keygen(args) => commands::keygen::run(args),
+        cli::Command::Check(args) => commands::check::run(args),
     }
 }
 

@@ -3,23 +3,42 @@
 //!
 //! Reading order: [`case`](Case) (what a transcript holds), [`parse`](parse()) (text to cases),
 //! [`values`](Values) (placeholders to bytes, bytes against expectations; pure), [`run`](run())
-//! (the sockets), [`mismatch`](Mismatch) (what is said when they differ).
+//! (the sockets), [`mismatch`](Mismatch) (what is said when they differ), [`suite`](run_all) (all of
+//! them, built in). Rules that no transcript can hold are code: `herd` (several
+//! servers) and [`neighbor`](Neighbor) (one that is played), over [`rule`](Only), `ask` (commands), `fact` (what lines say) and `player` (the listener).
 
+mod ask;
+mod burst;
 mod case;
+mod connection;
 mod escape;
+mod fact;
+mod herd;
 mod mismatch;
+mod neighbor;
+mod outcome;
 mod parse;
 mod places;
+mod played;
+mod player;
+mod rule;
 mod run;
+mod suite;
 mod values;
 
 use std::time::Duration;
 
+pub use ask::name_of;
 pub use case::{Case, Count, Line, Needs, Part, Step};
 pub use escape::escaped;
+pub use herd::{check_herd, herd_rules};
 pub use mismatch::Mismatch;
+pub use neighbor::Neighbor;
+pub use outcome::{Outcome, Verdict};
 pub use parse::{ParseError, parse};
+pub use rule::Only;
 pub use run::run;
+pub use suite::{Filed, Target, run_all, transcripts};
 pub use values::{Match, Values, Window};
 
 /// What is known of the server that cases are run against, and how patient the runner is.
@@ -56,9 +75,27 @@ impl Default for Settings {
 impl Settings {
     /// True if a server with these settings can be held to the case; the others are to be skipped.
     pub fn meet(&self, needs: &Needs) -> bool {
-        self.commands_per_connection == needs.commands_per_connection
-            && (self.updates || !needs.updates)
-            && (self.max_line.is_some() || !needs.max_line)
-            && (self.max_ahead.is_some() || !needs.max_ahead)
+        self.unmet(needs).is_none()
+    }
+
+    /// Why a server with these settings cannot be held to a case that needs this; `None`: it can.
+    pub fn unmet(&self, needs: &Needs) -> Option<String> {
+        if self.commands_per_connection != needs.commands_per_connection {
+            return Some(match needs.commands_per_connection {
+                None => "the server closes connections after some replies".into(),
+                Some(1) => "for a server that closes each connection after 1 reply".into(),
+                Some(n) => format!("for a server that closes each connection after {n} replies"),
+            });
+        }
+        if needs.updates && !self.updates {
+            return Some("UPDATE is no command for us".into());
+        }
+        if needs.max_line && self.max_line.is_none() {
+            return Some("the longest line is not known".into());
+        }
+        if needs.max_ahead && self.max_ahead.is_none() {
+            return Some("how far ahead a report may be is not known".into());
+        }
+        None
     }
 }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use herd::config::{Config, ConfigError};
 use herd::flood::key::Keys;
 
+pub(crate) mod check;
 pub(crate) mod check_conf;
 pub(crate) mod keygen;
 mod port_owner;
@@ -28,8 +29,8 @@ pub(crate) enum Exit {
     CannotListen = 3,
     /// Something failed at run time.
     RunTime = 4,
-    /// `send`: a reply was `? `.
-    Refused = 5,
+    /// A server answered, and not as wanted. `send`: a reply was `? `; `check`: it breaks a rule.
+    WrongAnswer = 5,
 }
 
 impl From<Exit> for ExitCode {

@@ -137,7 +137,7 @@ impl<W: Write> Replies<W> {
     }
 
     fn exit(&self) -> Exit {
-        if self.any_invalid { Exit::Refused } else { Exit::Ok }
+        if self.any_invalid { Exit::WrongAnswer } else { Exit::Ok }
     }
 }
 
