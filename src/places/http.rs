@@ -132,7 +132,7 @@ impl Service {
 
 /// A float as URLs and queries want it: at most `decimals`, no exponent, no sign but a minus, no
 /// zeros at the end, no minus zero.
-pub(super) fn plain(number: f64, decimals: usize) -> String {
+pub fn plain(number: f64, decimals: usize) -> String {
     let text = format!("{number:.decimals$}");
     let text = if text.contains('.') { text.trim_end_matches('0') } else { &text };
     match text.trim_end_matches('.') {
@@ -141,7 +141,12 @@ pub(super) fn plain(number: f64, decimals: usize) -> String {
     }
 }
 
-fn check_status(status: u16) -> Result<(), Failure> {
+/// Nothing if the status of an answer is 200, else what it says.
+///
+/// # Errors
+///
+/// The failure in Google's words.
+pub fn check_status(status: u16) -> Result<(), Failure> {
     let (word, what) = match status {
         200 => return Ok(()),
         400 => (Status::InvalidRequest, "did not understand the request"),

@@ -78,7 +78,7 @@ impl ApiKey {
     }
 
     /// To send it, and for nothing else.
-    pub(super) fn expose(&self) -> &str {
+    pub fn expose(&self) -> &str {
         &self.0
     }
 }
