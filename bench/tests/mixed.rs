@@ -11,6 +11,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use herd::client::{Client, ClientError, Reply};
+use support::{has_java, has_python, runs};
+
+mod support;
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -32,8 +35,7 @@ impl Drop for Server {
 
 /// Those whose runtime is here; the others are named.
 fn kinds() -> Vec<Kind> {
-    let variants = Path::new(env!("CARGO_MANIFEST_DIR")).join("variants");
-    let variant = |path: &str| variants.join(path).to_str().unwrap().to_string();
+    let variant = |path: &str| support::variant(path).to_str().unwrap().to_string();
     let beside = |name: &str| {
         Path::new(env!("CARGO_BIN_EXE_herd-bench"))
             .with_file_name(name)
@@ -50,16 +52,13 @@ fn kinds() -> Vec<Kind> {
         vec![kind("Herd", beside("herd"), &["serve"]), kind("Tokio", beside("herd-tokio"), &[])];
     for (is_here, other) in [
         (runs("go", &["version"]), kind("Go", variant("go/run"), &[])),
-        (runs("javac", &["-version"]), kind("Java", variant("java/run"), &[])),
+        (has_java(), kind("Java", variant("java/run"), &[])),
         (runs("node", &["--version"]), kind("Node", "node".into(), &[&variant("node")])),
         (
             runs("python3", &["-c", "import aiohttp"]),
             kind("Asyncio", "python3".into(), &[&asyncio]),
         ),
-        (
-            runs("python3", &["-c", "import aiohttp, uvloop"]),
-            kind("Uvloop", "python3".into(), &[&asyncio, "--uvloop"]),
-        ),
+        (has_python("aiohttp, uvloop"), kind("Uvloop", "python3".into(), &[&asyncio, "--uvloop"])),
     ] {
         if is_here {
             kinds.push(other);
@@ -68,10 +67,6 @@ fn kinds() -> Vec<Kind> {
         }
     }
     kinds
-}
-
-fn runs(program: &str, words: &[&str]) -> bool {
-    Command::new(program).args(words).output().is_ok_and(|output| output.status.success())
 }
 
 /// Ports that nobody listens on now.

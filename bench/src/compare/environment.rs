@@ -75,8 +75,14 @@ fn section(args: &Compare, scale: &Scale, programs: &Programs, seed: u64) -> Str
     row(
         "scale",
         &format!(
-            "{}: {} rounds ({} where a sample takes long), {:?} measured after {:?} of warm-up",
-            scale.name, scale.rounds, scale.long_rounds, scale.seconds, scale.warm_up
+            "{}: {} rounds ({} where a sample takes long), {:?} measured after {:?} of warm-up; before that, \
+             just-in-time compilers get {:?} of pipelined requests",
+            scale.name,
+            scale.rounds,
+            scale.long_rounds,
+            scale.seconds,
+            scale.warm_up,
+            scale.compiling
         ),
     );
     row("herd", &said(Command::new(&programs.herd).arg("--version")));

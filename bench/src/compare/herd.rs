@@ -142,6 +142,10 @@ impl<'a> Herd<'a> {
         self.servers[index] = None;
     }
 
+    pub(super) fn has_just_in_time_compiler(&self) -> bool {
+        self.rival.has_just_in_time_compiler()
+    }
+
     pub(super) fn address(&self, index: usize) -> &str {
         &self.addresses[index]
     }

@@ -9,7 +9,7 @@ use super::CompareError;
 use super::herd::Herd;
 use super::sample::Verdict;
 use super::scale::Scale;
-use crate::load::{LAST_REPLIES, Load, Outcome, Work};
+use crate::load::{LAST_REPLIES, Load, LoadError, Outcome, Work, run};
 use crate::process::Pid;
 
 pub(super) const RATE: &str = "requests/s";
@@ -91,6 +91,16 @@ pub(super) fn judge(load: &Load, outcome: &Outcome) -> Verdict {
         return Verdict::ThrownOut(what);
     }
     Verdict::Clean
+}
+
+/// Lets a just-in-time compiler get to what a long-running server has: until then a request costs it several
+/// times as much, and how long that takes depends on the requests and not on the clock.
+pub(super) fn warm(scale: &Scale, herd: &Herd<'_>) -> Result<(), LoadError> {
+    if herd.has_just_in_time_compiler() {
+        let load = load(scale, herd, 16, 64);
+        run(&Load { warm_up: Duration::ZERO, duration: scale.compiling, ..load })?;
+    }
+    Ok(())
 }
 
 /// IAMAT in a closed loop on the first server of a herd.

@@ -122,6 +122,11 @@ impl Rival {
         *self == AS_REPORTED
     }
 
+    /// True for those that are slow at first.
+    pub(super) fn has_just_in_time_compiler(&self) -> bool {
+        matches!(self.kind, Kind::Java(_) | Kind::Node)
+    }
+
     /// The lone server's command line, but for its name and conf.
     pub(super) fn command(&self, programs: &Programs, name: &str, conf: &Path) -> Command {
         let variant = |interpreter: &str, directory: &str| {

@@ -12,8 +12,10 @@ pub(super) struct Scale {
     /// Of scenarios in which a sample takes long.
     pub(super) long_rounds: usize,
     pub(super) seconds: Duration,
-    /// Discarded; long enough for a just-in-time compiler.
+    /// Discarded.
     pub(super) warm_up: Duration,
+    /// How long a just-in-time compiler is given before, of pipelined requests.
+    pub(super) compiling: Duration,
     /// Connections with one request outstanding.
     pub(super) connections: &'static [usize],
     pub(super) idle: &'static [usize],
@@ -60,7 +62,8 @@ fn full() -> Scale {
         rounds: 5,
         long_rounds: 3,
         seconds: Duration::from_secs(3),
-        warm_up: Duration::from_secs(2),
+        warm_up: Duration::from_secs(1),
+        compiling: Duration::from_secs(4),
         connections: &[1, 16, 256, 2_000, 10_000],
         idle: &[1_000, 10_000],
         clients: 100_000,
@@ -78,7 +81,8 @@ fn quick() -> Scale {
         rounds: 1,
         long_rounds: 1,
         seconds: Duration::from_secs(1),
-        warm_up: Duration::from_secs(1),
+        warm_up: Duration::from_millis(500),
+        compiling: Duration::from_secs(2),
         connections: &[1, 256, 2_000],
         idle: &[1_000],
         updates: 50,
@@ -96,6 +100,7 @@ fn toy() -> Scale {
         name: "toy",
         seconds: Duration::from_millis(100),
         warm_up: Duration::from_millis(50),
+        compiling: Duration::from_millis(50),
         connections: &[8],
         idle: &[20],
         clients: 500,

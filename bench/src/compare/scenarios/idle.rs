@@ -4,7 +4,7 @@ use super::{Plan, Trial, throughput};
 use crate::compare::CompareError;
 use crate::compare::bench::Bench;
 use crate::compare::herd::{Herd, Setup};
-use crate::compare::measure::{P99, RATE, Taken, judge, load};
+use crate::compare::measure::{P99, RATE, Taken, judge, load, warm};
 use crate::compare::rivals::Rival;
 use crate::compare::sample::Samples;
 use crate::compare::scale::Scale;
@@ -68,6 +68,7 @@ struct Measured {
 
 fn with(bench: &Bench, rival: Rival, idle: usize) -> Result<Measured, CompareError> {
     let herd = Herd::lone(rival, &bench.programs, &Setup::of(ACTIVE + idle))?;
+    warm(&bench.scale, &herd)?;
     let load = Load { idle, ..load(&bench.scale, &herd, ACTIVE, 1) };
     let outcome = run(&load)?;
     let memory = outcome.memory_after_idle.ok_or(CompareError::NoMemory)?;

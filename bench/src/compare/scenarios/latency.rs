@@ -3,7 +3,7 @@
 use super::{Plan, Trial, throughput};
 use crate::compare::bench::Bench;
 use crate::compare::herd::{Herd, Setup};
-use crate::compare::measure::{RATE, load};
+use crate::compare::measure::{RATE, load, warm};
 use crate::compare::sample::Samples;
 use crate::compare::scale::Scale;
 use crate::compare::statistics::median_of;
@@ -71,6 +71,7 @@ pub(super) fn plan(bench: &Bench, samples: &Samples) -> Plan {
                     trials.push(Trial::new(&setting(percent, words), rival.name, move |bench| {
                         let setup = Setup::of(connections);
                         let herd = Herd::lone(rival, &bench.programs, &setup)?;
+                        warm(&bench.scale, &herd)?;
                         let load = load(&bench.scale, &herd, connections, OUTSTANDING);
                         let load = Load { rate: Some(rate), ..load };
                         let mut taken = throughput::measured(&load)?;

@@ -6,7 +6,7 @@ use super::{Plan, Trial, throughput};
 use crate::compare::CompareError;
 use crate::compare::bench::Bench;
 use crate::compare::herd::{Herd, Setup};
-use crate::compare::measure::{P50, P99, RATE, Taken, judge, load};
+use crate::compare::measure::{P50, P99, RATE, Taken, judge, load, warm};
 use crate::compare::rivals::Rival;
 use crate::compare::sample::{Samples, Verdict};
 use crate::compare::scale::Scale;
@@ -73,6 +73,7 @@ fn sample(
         ..Setup::of(REPORTERS + askers)
     };
     let herd = Herd::lone(rival, &bench.programs, &setup)?;
+    warm(&bench.scale, &herd)?;
     let reports = Load {
         rate: is_fixed.then_some(per_second * (1.0 - WHATSAT_PART)),
         ..load(&bench.scale, &herd, REPORTERS, 1)

@@ -4,7 +4,7 @@ use super::{Plan, Trial};
 use crate::compare::CompareError;
 use crate::compare::bench::Bench;
 use crate::compare::herd::{Herd, Setup};
-use crate::compare::measure::{Taken, load, load_on};
+use crate::compare::measure::{Taken, load, load_on, warm};
 use crate::compare::rivals::{ALL, LOTS_PLAIN, Rival};
 use crate::compare::sample::Samples;
 use crate::compare::scale::Scale;
@@ -89,6 +89,7 @@ pub(super) fn one(
     outstanding: usize,
 ) -> Result<Taken, CompareError> {
     let herd = Herd::lone(rival, &bench.programs, &Setup::of(connections))?;
+    warm(&bench.scale, &herd)?;
     measured(&load(&bench.scale, &herd, connections, outstanding))
 }
 
