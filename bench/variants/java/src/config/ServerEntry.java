@@ -15,7 +15,8 @@ record ServerEntry(String name, Address listen, List<String> neighbors) {
             String name = section.text("name", "");
             if (!ServerNames.isServerName(name)) {
                 throw new ConfigException(
-                        "[[server]] name has to be 1 to 32 letters, digits, \".\", \"_\", \"-\", and is \"" + name + "\"");
+                        "[[server]] name has to be 1 to 32 letters, digits, \".\", \"_\", \"-\", and is "
+                                + name);
             }
             Address listen = Address.parse(section.text("listen", ""));
             servers.add(new ServerEntry(name, listen, section.texts("neighbors")));

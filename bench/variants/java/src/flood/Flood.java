@@ -9,7 +9,7 @@ import records.Records;
 
 /** Passes accepted records on to the neighbors: a link to each, and nobody waits for any of them. */
 public final class Flood implements AutoCloseable {
-    /** How long a neighbor that takes nothing may hold up the end. */
+    /** How long neighbors that take nothing may hold up the end. */
     private static final Duration LAST_SEND = Duration.ofSeconds(1);
 
     private final List<Link> links;
@@ -42,9 +42,10 @@ public final class Flood implements AutoCloseable {
     @Override
     public void close() {
         links.forEach(Link::finish);
+        long deadline = System.nanoTime() + LAST_SEND.toNanos();
         try {
             for (Link link : links) {
-                link.join(LAST_SEND);
+                link.join(deadline);
             }
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();

@@ -6,8 +6,9 @@ import java.io.OutputStream;
 import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.time.Duration;
-import java.util.Iterator;
+import java.util.Collection;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 
 import config.Config;
 import log.Level;
@@ -24,8 +25,8 @@ final class Link {
     private static final Duration CONNECT_TIMEOUT = Duration.ofSeconds(2);
     /** The same reason for a failed dial is logged again only after so long. */
     private static final Duration SAY_AGAIN_AFTER = Duration.ofMinutes(1);
-    /** Records to a write: about 64 KiB. */
-    private static final int RECORDS_AT_ONCE = 512;
+    /** So many bytes are written at once. */
+    private static final int PIECE_BYTES = 60 * 1024;
 
     private final Config.Neighbor neighbor;
     private final byte[] neighborName;
@@ -62,9 +63,9 @@ final class Link {
         }
     }
 
-    /** Waits for the end of its thread, but not longer than that. */
-    void join(Duration longest) throws InterruptedException {
-        writer.join(longest.toMillis());
+    /** Waits for the end of its thread, but not beyond that time of {@code System.nanoTime}. */
+    void join(long deadline) throws InterruptedException {
+        TimeUnit.NANOSECONDS.timedJoin(writer, deadline - System.nanoTime());
     }
 
     void put(List<Accepted> batch) {
@@ -85,17 +86,14 @@ final class Link {
     private void dialAndSend() throws InterruptedException {
         try (Socket dialed = dial()) {
             long since = System.nanoTime();
-            log.event(Level.INFO, "link to " + neighbor.name() + " up");
+            say(Level.INFO, "up");
             saidReason = "";
-            String reason = sendUntilDown(dialed);
-            if (!isStopping) {
-                log.event(Level.INFO, "link to " + neighbor.name() + " down: " + reason);
-            }
+            say(Level.INFO, "down: " + sendUntilDown(dialed));
             if (System.nanoTime() - since > BackOff.LAST.toNanos()) {
                 backOff.reset();
             }
         } catch (IOException e) {
-            sayFailedDial(e.getMessage());
+            sayFailedDial(String.valueOf(e.getMessage()));
         }
     }
 
@@ -122,13 +120,12 @@ final class Link {
         reader.start();
         try {
             OutputStream out = dialed.getOutputStream();
-            sendAll(out);
-            List<ClientRecord> taken = outbox.take(RECORDS_AT_ONCE);
-            while (!taken.isEmpty()) {
-                send(taken.iterator(), out);
-                taken = outbox.take(RECORDS_AT_ONCE);
-            }
-            return "it ended the connection";
+            Collection<ClientRecord> taken = records.all();
+            do {
+                send(taken, out);
+                taken = outbox.take();
+            } while (!taken.isEmpty());
+            return isStopping ? "the server stops" : "it ended the connection";
         } catch (IOException e) {
             return e.getMessage();
         } finally {
@@ -138,20 +135,20 @@ final class Link {
         }
     }
 
-    private void sendAll(OutputStream out) throws IOException {
-        Iterator<ClientRecord> all = records.all().iterator();
-        while (all.hasNext()) {
-            send(all, out);
+    private void send(Collection<ClientRecord> all, OutputStream out) throws IOException {
+        lines.clear();
+        for (ClientRecord record : all) {
+            record.addUpdate(self, lines);
+            if (lines.length() >= PIECE_BYTES) {
+                write(out);
+            }
         }
+        write(out);
     }
 
-    /** Writes the next records. */
-    private void send(Iterator<ClientRecord> some, OutputStream out) throws IOException {
-        lines.clear();
-        for (int count = 0; count < RECORDS_AT_ONCE && some.hasNext(); count++) {
-            some.next().addUpdate(self, lines);
-        }
+    private void write(OutputStream out) throws IOException {
         out.write(lines.array(), 0, lines.length());
+        lines.clear();
     }
 
     /** Reads until the end and drops it; then the writer has nothing more to wait for. */
@@ -164,7 +161,7 @@ final class Link {
             }
             dialed.close();
         } catch (IOException e) {
-            // The link is down, which the writer says.
+            // The end of the link, which the writer says.
         } finally {
             outbox.close();
         }
@@ -173,10 +170,14 @@ final class Link {
     private void sayFailedDial(String reason) {
         boolean isRepeated =
                 reason.equals(saidReason) && System.nanoTime() - saidAt < SAY_AGAIN_AFTER.toNanos();
-        if (!isRepeated && !isStopping) {
-            log.event(Level.WARN, "link to " + neighbor.name() + " not up: " + reason + "; redialing");
+        if (!isRepeated) {
+            say(Level.WARN, "not up: " + reason + "; redialing");
             saidReason = reason;
             saidAt = System.nanoTime();
         }
+    }
+
+    private void say(Level level, String what) {
+        log.event(level, "link to " + neighbor.name() + " " + what);
     }
 }

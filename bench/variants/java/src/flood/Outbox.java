@@ -1,7 +1,6 @@
 package flood;
 
-import java.util.ArrayList;
-import java.util.Iterator;
+import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -12,9 +11,8 @@ import protocol.ClientId;
 import records.ClientRecord;
 
 /**
- * What waits to be sent on one link: at most one record a client, the newer one, so who puts something in
- * never waits for a neighbor. A client that is there keeps its place, so none waits for ever behind others.
- * While the link is down it is closed and empty.
+ * What waits to be sent on one link: at most one record a client, the newer one, so it is bounded and who
+ * puts something in never waits for a neighbor. While the link is down it is closed and empty.
  */
 final class Outbox {
     private final ReentrantLock lock = new ReentrantLock();
@@ -79,19 +77,15 @@ final class Outbox {
         }
     }
 
-    /** Waits for records and takes those that wait longest, so many at most; none if no more will come. */
-    List<ClientRecord> take(int most) throws InterruptedException {
+    /** Waits for records and takes all that are there; none if no more will come. */
+    Collection<ClientRecord> take() throws InterruptedException {
         lock.lockInterruptibly();
         try {
             while (isOpen && !isFinishing && waiting.isEmpty()) {
                 changed.await();
             }
-            List<ClientRecord> taken = new ArrayList<>(Math.min(most, waiting.size()));
-            Iterator<ClientRecord> oldest = waiting.values().iterator();
-            while (oldest.hasNext() && taken.size() < most) {
-                taken.add(oldest.next());
-                oldest.remove();
-            }
+            Collection<ClientRecord> taken = waiting.values();
+            waiting = new LinkedHashMap<>();
             return taken;
         } finally {
             lock.unlock();

@@ -7,11 +7,18 @@ public final class Lines {
     private static final byte[] HEX = Bytes.ascii("0123456789abcdef");
 
     private final Bytes text = new Bytes(256);
+    private final Bytes stamp = new Bytes(32);
+    private long stampedAt = -1;
     private int count;
 
-    /** Begins a line at that time, in nanoseconds since 1970. */
+    /** Begins a line at that time, in nanoseconds since 1970; the lines of a turn share theirs. */
     public Lines begin(long nanos, Level level) {
-        Stamp.add(nanos, text);
+        if (nanos != stampedAt) {
+            stamp.clear();
+            Stamp.add(nanos, stamp);
+            stampedAt = nanos;
+        }
+        text.add(stamp.array(), 0, stamp.length());
         text.add(level.column());
         return this;
     }

@@ -36,6 +36,7 @@ final class Connection implements Runnable {
     private final int maxLine;
     private byte[] input = new byte[0];
     private int filled;
+    private boolean wasFull = true;
     private boolean hasEnded;
     private volatile boolean isStopping;
 
@@ -115,6 +116,7 @@ final class Connection implements Runnable {
             int count = in.read(input, filled, input.length - filled);
             hasEnded = count < 0;
             filled += Math.max(count, 0);
+            wasFull = filled == input.length;
             turn.begin();
             String reason = handleLines();
             if (reason == null && hasEnded) {
@@ -183,9 +185,10 @@ final class Connection implements Runnable {
         }
     }
 
+    /** A client that fills what there is gets more, but not without end: {@code maxLine} always fits. */
     private void makeRoom() {
-        if (filled == input.length) {
-            int most = maxLine + 1 + ROOM_BYTES;
+        int most = maxLine + 1 + ROOM_BYTES;
+        if (wasFull && input.length < most) {
             input = Arrays.copyOf(input, Math.min(Math.max(2 * input.length, FIRST_INPUT_BYTES), most));
         }
     }

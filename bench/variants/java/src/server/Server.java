@@ -95,20 +95,28 @@ public final class Server implements AutoCloseable {
     }
 
     private void serve(Socket socket) throws IOException {
-        socket.setTcpNoDelay(true);
         Connection connection = new Connection(shared, socket, connections::remove);
+        if (connections.size() >= maxConnections) {
+            refuse(connection);
+            return;
+        }
+        connections.add(connection);
         try {
-            if (connections.size() >= maxConnections) {
-                refusals.execute(connection::refuse);
-            } else {
-                connections.add(connection);
-                workers.execute(connection);
-            }
-        } catch (RejectedExecutionException | OutOfMemoryError e) {
+            socket.setTcpNoDelay(true);
+            workers.execute(connection);
+        } catch (IOException | RejectedExecutionException | OutOfMemoryError e) {
             // The error is how Java says that there are no more threads to be had.
             connections.remove(connection);
             connection.close();
-            throw new IOException("no thread for it: " + e.getMessage(), e);
+            throw new IOException(e.getMessage(), e);
+        }
+    }
+
+    private void refuse(Connection connection) {
+        try {
+            refusals.execute(connection::refuse);
+        } catch (RejectedExecutionException e) {
+            connection.close();
         }
     }
 }

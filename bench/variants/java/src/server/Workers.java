@@ -7,7 +7,10 @@ import java.util.concurrent.atomic.AtomicInteger;
 
 /** The threads that serve connections, each one from its first byte to its last. */
 public enum Workers {
-    /** So many threads as the conf says; further connections wait for one. */
+    /**
+     * So many threads as the conf says; further connections wait for one. A neighbor that dials in holds one,
+     * too, so there have to be more than neighbors.
+     */
     FIXED,
     /** A virtual thread for each connection. */
     VIRTUAL;

@@ -54,7 +54,8 @@ final class FieldsTest {
 
     static void aLookUpHasARadiusUpTo50AndABoundUpTo20() {
         assert parse("WHATSAT a 50.000 00020") instanceof Whatsat whatsat && whatsat.bound() == 20;
-        for (String wrong : new String[] {"50.0000001 1", "-1 1", "1. 1", "1 21", "1 1.0", "1 -1", "1 4294967296"}) {
+        for (String wrong :
+                new String[] {"50.0000001 1", "-1 1", "1. 1", "1 21", "1 1.0", "1 -1", "1 4294967296"}) {
             assert parse("WHATSAT a " + wrong) instanceof Invalid : wrong;
         }
     }

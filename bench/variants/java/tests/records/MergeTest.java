@@ -89,6 +89,11 @@ final class MergeTest {
     private static ClientRecord record(String origin, String location, String time, long skew) {
         byte[] text = Bytes.ascii(time);
         return new ClientRecord(
-                CLIENT, Bytes.ascii(origin), Bytes.ascii(location), text, Times.time(text, 0, text.length), skew);
+                CLIENT,
+                Bytes.ascii(origin),
+                Bytes.ascii(location),
+                text,
+                Times.time(text, 0, text.length),
+                skew);
     }
 }
