@@ -128,10 +128,12 @@ impl Connection {
         }
     }
 
-    /// Writes what the socket takes.
+    /// Writes what the socket takes. After UPDATEs alone there is nothing to write.
     fn send(&mut self, replies: &[u8], next: Next) -> io::Result<After> {
+        if replies.is_empty() {
+            return Ok(self.follow(next));
+        }
         let written = match self.stream.try_write(replies) {
-            _ if replies.is_empty() => 0,
             Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
             written => written?,
         };

@@ -82,6 +82,10 @@ impl Turn {
         self.stamp = None;
         self.replies.clear();
         self.replies.shrink_to(KEPT_BYTES);
+        // One that panicked may have left something.
+        self.accepted.clear();
+        self.lines.clear();
+        self.line_count = 0;
     }
 
     /// Takes note of a record that was accepted as newer. A server without neighbors floods nothing.
@@ -96,13 +100,11 @@ impl Turn {
     pub(super) fn hand_over(&mut self, shared: &Shared) {
         if !self.accepted.is_empty() {
             shared.flood.pass_on(&self.accepted);
-            self.accepted.clear();
         }
         if self.line_count > 0 {
             shared.log.traffic(&self.lines, self.line_count);
             self.lines.clear();
             self.lines.shrink_to(KEPT_BYTES);
-            self.line_count = 0;
         }
     }
 
