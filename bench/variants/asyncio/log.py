@@ -1,9 +1,10 @@
 """The log file `DIR/NAME.log`: lines gathered by the event loop, written by a thread.
 
-The loop only ever appends to a list, so a disk that stalls stalls no client. What waits for the disk is
+The loop only ever appends to a deque, so a disk that stalls stalls no client. What waits for the disk is
 bounded; what is dropped is counted and said in the log.
 """
 
+import collections
 import os
 import re
 import sys
@@ -58,15 +59,18 @@ class Stamps:
 
 
 class Log:
-    """What the event loop writes to."""
+    """What the event loop writes to. Each counter has one thread that changes it, and a deque may be appended to
+    while another thread takes from it: so there is no lock."""
 
     def __init__(self, name, conf):
         self.traffic = conf.traffic
         self._stamps = Stamps()
-        self._lock = threading.Lock()
-        self._waiting = []
-        self._waiting_bytes = 0
+        self._waiting = collections.deque()
+        # Bytes that the loop gave and that the thread took, since the start.
+        self._given = 0
+        self._taken = 0
         self._dropped_lines = 0
+        self._said_dropped_lines = 0
         self._is_closing = False
         self._wake = threading.Event()
         self._file = LogFile(name, conf)
@@ -79,20 +83,22 @@ class Log:
 
     def write(self, lines, count=1):
         """Takes `count` whole lines."""
-        with self._lock:
-            if self._waiting_bytes + len(lines) > MAX_WAITING_BYTES:
-                self._dropped_lines += count
-                return
-            self._waiting.append(lines)
-            self._waiting_bytes += len(lines)
-            is_much = self._waiting_bytes >= EAGER_BYTES
-        if is_much and not self._wake.is_set():
+        waiting = self._given - self._taken + len(lines)
+        if waiting > MAX_WAITING_BYTES:
+            self._dropped_lines += count
+            return
+        self._waiting.append(lines)
+        self._given += len(lines)
+        if waiting > EAGER_BYTES and not self._wake.is_set():
             self._wake.set()
 
     def info(self, message):
-        """A line about connections and links."""
-        stamp = self._stamps.at(time.time_ns())
-        self.write(b"%b INFO  %b\n" % (stamp, escape(message.encode(errors="backslashreplace"))))
+        """A line about a connection or a link."""
+        self._event(b"INFO ", message)
+
+    def warn(self, message):
+        """A line about what goes wrong."""
+        self._event(b"WARN ", message)
 
     def close(self, timeout):
         """Writes what waits; gives a stalled disk so many seconds."""
@@ -100,26 +106,38 @@ class Log:
         self._wake.set()
         self._thread.join(timeout)
 
+    def _event(self, level, message):
+        self.write(_event(self._stamps, level, message))
+
     def _run(self):
+        stamps = Stamps()
         is_closing = False
         while not is_closing:
             self._wake.wait(INTERVAL_S)
             self._wake.clear()
             is_closing = self._is_closing
-            self._write_out()
+            lines = b"".join([self._waiting.popleft() for _ in range(len(self._waiting))])
+            self._write_out(lines + self._notice_of_dropped(stamps))
+            # What the disk does not have yet counts as waiting.
+            self._taken += len(lines)
 
-    def _write_out(self):
-        with self._lock:
-            lines, self._waiting, self._waiting_bytes = self._waiting, [], 0
-            dropped, self._dropped_lines = self._dropped_lines, 0
-        if dropped:
-            stamp = Stamps().at(time.time_ns())
-            lines.append(b"%b WARN  log dropped %d lines: the disk is too slow\n" % (stamp, dropped))
-        if lines:
-            try:
-                self._file.write(b"".join(lines))
-            except OSError as error:
-                print(f"the log cannot be written, lines are lost: {error}", file=sys.stderr)
+    def _notice_of_dropped(self, stamps):
+        dropped = self._dropped_lines - self._said_dropped_lines
+        self._said_dropped_lines += dropped
+        if not dropped:
+            return b""
+        return _event(stamps, b"WARN ", f"log dropped {dropped} lines: the disk is too slow")
+
+    def _write_out(self, lines):
+        try:
+            self._file.write(lines)
+        except OSError as error:
+            print(f"the log cannot be written, lines are lost: {error}", file=sys.stderr)
+
+
+def _event(stamps, level, message):
+    text = escape(message.encode(errors="backslashreplace"))
+    return b"%b %b %b\n" % (stamps.at(time.time_ns()), level, text)
 
 
 class LogFile:

@@ -79,7 +79,7 @@ async def _serve(conf, options):
     log = Log(conf.name, conf.log)
     held = Records()
     flood = (OneShotFlood if options.as_reported else Flood)(conf, held, log)
-    places = Places(conf.places)
+    places = Places(conf.places, log)
     commands_per_connection = 1 if options.as_reported else conf.commands_per_connection
     herd = Herd(conf, held, flood, places, log, commands_per_connection)
     try:

@@ -33,7 +33,7 @@ class Failure(Exception):
     """Why there are no places: Google's word for it, and a message for clients, without keys and addresses."""
 
     def __init__(self, status, message):
-        super().__init__(status, message)
+        super().__init__(f"{status}: {message}")
         self.json = (
             f'{{"html_attributions": [], "results": [], "status": "{status}", '
             f'"error_message": {json.dumps(message)}}}'
@@ -47,8 +47,9 @@ QUEUE_FULL = Failure("OVER_QUERY_LIMIT", "too many look-ups wait: try again late
 class Places:
     """The places service. At most `workers` calls at a time; at most `queue` look-ups wait for one."""
 
-    def __init__(self, conf):
+    def __init__(self, conf, log):
         self._conf = conf
+        self._log = log
         self._calls = asyncio.Semaphore(conf.workers)
         self._looking_up = 0
         self._session = None
@@ -75,20 +76,19 @@ class Places:
         _, _, bound = question
         if bound == 0:
             return NONE
-        if self._session is None:
-            return NO_PROVIDER.json
-        if self._looking_up >= self._conf.workers + self._conf.queue:
-            return QUEUE_FULL.json
-        return None
+        return NO_PROVIDER.json if self._session is None else None
 
     async def near(self, question):
         """Places as JSON, whatever happens."""
         location, radius, bound = question
+        if self._looking_up >= self._conf.workers + self._conf.queue:
+            return QUEUE_FULL.json
         self._looking_up += 1
         try:
             async with self._calls:
                 return cut(await self._ask(location, radius), bound)
         except Failure as failure:
+            self._log.warn(f"a look-up failed: {failure}")
             return failure.json
         finally:
             self._looking_up -= 1
