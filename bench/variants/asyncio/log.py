@@ -1,19 +1,20 @@
 """The log file `DIR/NAME.log`: lines gathered by the event loop, written by a thread.
 
-The loop only ever appends to a deque, so a disk that stalls stalls no client. What waits for the disk is
-bounded; what is dropped is counted and said in the log.
+The loop appends to a buffer, and hands it over whole when it is large or old. So a disk that stalls stalls no
+client. What waits for the disk is bounded; what is dropped is counted and said in the log.
 """
 
-import collections
+import asyncio
 import os
+import queue
 import re
 import sys
 import threading
 import time
 
-# The thread writes what waits so often, or as soon as so much waits.
+# A buffer is handed over when it has so many bytes, or is so old.
+PIECE_BYTES = 256 << 10
 INTERVAL_S = 0.5
-EAGER_BYTES = 1 << 20
 # What may wait for the disk. At 200 bytes a line this is about a second of the busiest server.
 MAX_WAITING_BYTES = 32 << 20
 
@@ -59,38 +60,36 @@ class Stamps:
 
 
 class Log:
-    """What the event loop writes to. Each counter has one thread that changes it, and a deque may be appended to
-    while another thread takes from it: so there is no lock."""
+    """What the event loop writes to."""
 
     def __init__(self, name, conf):
         self.traffic = conf.traffic
         self._stamps = Stamps()
-        self._waiting = collections.deque()
-        # Bytes that the loop gave and that the thread took, since the start.
+        self._buffer = bytearray()
+        self._pieces = queue.SimpleQueue()
+        # Bytes handed over, and bytes that the disk took, since the start. Each is changed by one thread.
         self._given = 0
         self._taken = 0
         self._dropped_lines = 0
-        self._said_dropped_lines = 0
-        self._is_closing = False
-        self._wake = threading.Event()
         self._file = LogFile(name, conf)
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
+
+    async def keep_young(self):
+        """Hands over what is old, for ever."""
+        while True:
+            await asyncio.sleep(INTERVAL_S)
+            self._hand_over()
 
     def head(self, now_ns, peer):
         """What the lines of one turn begin with: `2026-11-27T17:30:00.123789Z INFO  127.0.0.1:40312 `."""
         return b"%b INFO  %b " % (self._stamps.at(now_ns), peer)
 
-    def write(self, lines, count=1):
-        """Takes `count` whole lines."""
-        waiting = self._given - self._taken + len(lines)
-        if waiting > MAX_WAITING_BYTES:
-            self._dropped_lines += count
-            return
-        self._waiting.append(lines)
-        self._given += len(lines)
-        if waiting > EAGER_BYTES and not self._wake.is_set():
-            self._wake.set()
+    def write(self, lines):
+        """Takes whole lines."""
+        self._buffer += lines
+        if len(self._buffer) >= PIECE_BYTES:
+            self._hand_over()
 
     def info(self, message):
         """A line about a connection or a link."""
@@ -102,42 +101,37 @@ class Log:
 
     def close(self, timeout):
         """Writes what waits; gives a stalled disk so many seconds."""
-        self._is_closing = True
-        self._wake.set()
+        self._hand_over()
+        self._pieces.put(None)
         self._thread.join(timeout)
 
     def _event(self, level, message):
-        self.write(_event(self._stamps, level, message))
+        self.write(self._line(level, message))
+
+    def _line(self, level, message):
+        text = escape(message.encode(errors="backslashreplace"))
+        return b"%b %b %b\n" % (self._stamps.at(time.time_ns()), level, text)
+
+    def _hand_over(self):
+        piece, self._buffer = self._buffer, bytearray()
+        if self._given - self._taken + len(piece) > MAX_WAITING_BYTES:
+            self._dropped_lines += piece.count(b"\n")
+            return
+        if self._dropped_lines:
+            notice = f"log dropped {self._dropped_lines} lines: the disk is too slow"
+            piece += self._line(b"WARN ", notice)
+            self._dropped_lines = 0
+        if piece:
+            self._given += len(piece)
+            self._pieces.put(piece)
 
     def _run(self):
-        stamps = Stamps()
-        is_closing = False
-        while not is_closing:
-            self._wake.wait(INTERVAL_S)
-            self._wake.clear()
-            is_closing = self._is_closing
-            lines = b"".join([self._waiting.popleft() for _ in range(len(self._waiting))])
-            self._write_out(lines + self._notice_of_dropped(stamps))
-            # What the disk does not have yet counts as waiting.
-            self._taken += len(lines)
-
-    def _notice_of_dropped(self, stamps):
-        dropped = self._dropped_lines - self._said_dropped_lines
-        self._said_dropped_lines += dropped
-        if not dropped:
-            return b""
-        return _event(stamps, b"WARN ", f"log dropped {dropped} lines: the disk is too slow")
-
-    def _write_out(self, lines):
-        try:
-            self._file.write(lines)
-        except OSError as error:
-            print(f"the log cannot be written, lines are lost: {error}", file=sys.stderr)
-
-
-def _event(stamps, level, message):
-    text = escape(message.encode(errors="backslashreplace"))
-    return b"%b %b %b\n" % (stamps.at(time.time_ns()), level, text)
+        while (piece := self._pieces.get()) is not None:
+            try:
+                self._file.write(piece)
+            except OSError as error:
+                print(f"the log cannot be written, lines are lost: {error}", file=sys.stderr)
+            self._taken += len(piece)
 
 
 class LogFile:

@@ -77,6 +77,7 @@ def _allow_open_files():
 
 async def _serve(conf, options):
     log = Log(conf.name, conf.log)
+    writing = asyncio.create_task(log.keep_young())
     held = Records()
     flood = (OneShotFlood if options.as_reported else Flood)(conf, held, log)
     places = Places(conf.places, log)
@@ -95,6 +96,7 @@ async def _serve(conf, options):
         listener.close()
         await _stop(herd)
     finally:
+        writing.cancel()
         log.close(STOP_S)
 
 

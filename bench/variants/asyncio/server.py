@@ -354,7 +354,7 @@ class Connection(asyncio.BufferedProtocol):
         return self._herd.log.head(now_ns, self._peer)
 
     def _log(self, pieces, is_literal):
-        self._herd.log.write(b"".join(pieces if is_literal else escaped(pieces)), len(pieces) // 4)
+        self._herd.log.write(b"".join(pieces if is_literal else escaped(pieces)))
 
 
 def shown_address(host, port):
