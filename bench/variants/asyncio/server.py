@@ -24,7 +24,6 @@ LINGER_S = 2.0
 LINGER_BYTES = 1 << 20
 # How long a client may take to take its last replies.
 TAKE_S = 30.0
-
 # How often a stopping server looks whether all clients are gone.
 STOP_POLL_S = 0.02
 
@@ -50,7 +49,7 @@ class Herd:
         self.connections = set()
         self.is_stopping = False
         self._name = conf.name.encode()
-        self._max_ahead_ns = int(conf.max_ahead * 1_000_000_000)
+        self._max_ahead_ns = conf.max_ahead_ms * 1_000_000
         self._held = held
 
     def iamat(self, line, now_ns):
@@ -131,7 +130,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_made(self, transport):
         self._transport = transport
-        host, port, *_ = transport.get_extra_info("peername")
+        # On uvloop, a client that is gone already has no address.
+        host, port, *_ = transport.get_extra_info("peername") or ("0.0.0.0", 0)
         self._peer = shown_address(host, port).encode()
         self._is_trusted = host == "::1" or host.removeprefix("::ffff:").startswith("127.")
         herd = self._herd
@@ -262,7 +262,8 @@ class Connection(asyncio.BufferedProtocol):
 
     async def _wait(self, flooded, look_up):
         if flooded is not None:
-            await flooded
+            # A client that leaves ends its look-up, but not what it told.
+            await asyncio.shield(flooded)
         if look_up is not None:
             await self._look_up(*look_up)
         self._waits_for = None
