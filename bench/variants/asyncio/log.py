@@ -44,27 +44,14 @@ def escaped(pieces):
     return pieces
 
 
-class Stamps:
-    """The time at the front of a line. The text of a second is made once."""
-
-    def __init__(self):
-        self._second = -1
-        self._text = b""
-
-    def at(self, now_ns):
-        second, nanos = divmod(now_ns, 1_000_000_000)
-        if second != self._second:
-            self._second = second
-            self._text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second)).encode()
-        return b"%b.%06dZ" % (self._text, nanos // 1000)
-
-
 class Log:
     """What the event loop writes to."""
 
     def __init__(self, name, conf):
         self.traffic = conf.traffic
-        self._stamps = Stamps()
+        # The second that was written last, and its text: that is made once a second.
+        self._second = -1
+        self._second_text = b""
         self._buffer = bytearray()
         self._pieces = queue.SimpleQueue()
         # Bytes handed over, and bytes that the disk took, since the start. Each is changed by one thread.
@@ -83,7 +70,10 @@ class Log:
 
     def head(self, now_ns, peer):
         """What the lines of one turn begin with: `2026-11-27T17:30:00.123789Z INFO  127.0.0.1:40312 `."""
-        return b"%b INFO  %b " % (self._stamps.at(now_ns), peer)
+        second, nanos = divmod(now_ns, 1_000_000_000)
+        if second != self._second:
+            self._turn_to(second)
+        return b"%b.%06dZ INFO  %b " % (self._second_text, nanos // 1000, peer)
 
     def write(self, lines):
         """Takes whole lines."""
@@ -110,7 +100,13 @@ class Log:
 
     def _line(self, level, message):
         text = escape(message.encode(errors="backslashreplace"))
-        return b"%b %b %b\n" % (self._stamps.at(time.time_ns()), level, text)
+        second, nanos = divmod(time.time_ns(), 1_000_000_000)
+        self._turn_to(second)
+        return b"%b.%06dZ %b %b\n" % (self._second_text, nanos // 1000, level, text)
+
+    def _turn_to(self, second):
+        self._second = second
+        self._second_text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second)).encode()
 
     def _hand_over(self):
         piece, self._buffer = self._buffer, bytearray()

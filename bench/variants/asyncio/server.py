@@ -167,7 +167,9 @@ class Connection(asyncio.BufferedProtocol):
         if len(data) > self._herd.max_line:
             self._cut_too_long(lines)
         if lines or self._too_long is not None:
-            self._handle(lines, data)
+            self._is_literal = self._herd.log.traffic and is_literal(data)
+            self._lines = iter(lines)
+            self._go_on()
 
     def eof_received(self):
         self._has_ended = True
@@ -175,7 +177,9 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.close()
         else:
             # The end of the input ends the last line; nothing is no line.
-            self._handle([self._rest] if self._rest else [], self._rest)
+            self._is_literal = is_literal(self._rest)
+            self._lines = iter([self._rest] if self._rest else ())
+            self._go_on()
         return True
 
     def pause_writing(self):
@@ -189,12 +193,6 @@ class Connection(asyncio.BufferedProtocol):
             self._go_on_soon()
 
     # Turns.
-
-    def _handle(self, lines, data):
-        if self._herd.log.traffic:
-            self._is_literal = is_literal(data)
-        self._lines = iter(lines)
-        self._go_on()
 
     def _go_on_soon(self):
         """After the turns of others."""
@@ -222,7 +220,7 @@ class Connection(asyncio.BufferedProtocol):
         herd = self._herd
         now_ns = time.time_ns()
         is_logged = herd.log.traffic
-        head = self._head(now_ns) if is_logged else b""
+        head = herd.log.head(now_ns, self._peer) if is_logged else b""
         replies, logged, look_up = [], [], None
         for line in islice(self._lines, COMMANDS_A_TURN):
             reply = shown = herd.iamat(line, now_ns)
@@ -244,7 +242,7 @@ class Connection(asyncio.BufferedProtocol):
         if replies:
             self._transport.write(b"".join(replies))
         if logged:
-            self._log(logged, self._is_literal)
+            herd.log.write(b"".join(logged if self._is_literal else escaped(logged)))
         return look_up
 
     def _answer_at_once(self, line):
@@ -274,7 +272,7 @@ class Connection(asyncio.BufferedProtocol):
         reply, shown = _with_places(at_line, json)
         self._transport.write(reply)
         if self._herd.log.traffic:
-            self._log([self._head(time.time_ns()), line, b" -> ", shown], is_literal(line))
+            self._log_one(line, shown)
         if self._replies_left is not None:
             self._replies_left -= 1
 
@@ -300,7 +298,7 @@ class Connection(asyncio.BufferedProtocol):
         reply = protocol.invalid(line)
         self._transport.write(reply)
         if self._herd.log.traffic:
-            self._log([self._head(time.time_ns()), line, b" -> ", reply], False)
+            self._log_one(line, reply)
 
     def _cut_too_long(self, lines):
         """Nothing from the first line over max_line on is handled."""
@@ -349,13 +347,10 @@ class Connection(asyncio.BufferedProtocol):
         if self._discarded > LINGER_BYTES:
             self._transport.abort()
 
-    # The log.
-
-    def _head(self, now_ns):
-        return self._herd.log.head(now_ns, self._peer)
-
-    def _log(self, pieces, is_literal):
-        self._herd.log.write(b"".join(pieces if is_literal else escaped(pieces)))
+    def _log_one(self, line, shown):
+        log = self._herd.log
+        pieces = [log.head(time.time_ns(), self._peer), line, b" -> ", shown]
+        log.write(b"".join(escaped(pieces)))
 
 
 def shown_address(host, port):
