@@ -259,11 +259,16 @@ class Connection(asyncio.BufferedProtocol):
         return *_with_places(at_line, json), None
 
     async def _wait(self, flooded, look_up):
-        if flooded is not None:
-            # A client that leaves ends its look-up, but not what it told.
-            await asyncio.shield(flooded)
-        if look_up is not None:
-            await self._look_up(*look_up)
+        try:
+            if flooded is not None:
+                # A client that leaves ends its look-up, but not what it told.
+                await asyncio.shield(flooded)
+            if look_up is not None:
+                await self._look_up(*look_up)
+        except Exception:
+            # A defect here costs one connection, as in any other turn.
+            self._transport.abort()
+            raise
         self._waits_for = None
         self._next()
 
