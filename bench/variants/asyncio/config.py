@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from protocol import is_server_name
 
-_UNITS_OF_TIME = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400}
-_UNITS_OF_SIZE = {
+_MS_OF_UNIT = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_BYTES_OF_UNIT = {
     "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40,
     "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12,
 }  # fmt: skip
@@ -31,7 +31,7 @@ class Places:
     is_google_legacy: bool
     base_url: str
     key: str
-    timeout: float
+    timeout_ms: int
     workers: int
     queue: int
 
@@ -46,7 +46,7 @@ class Log:
 
 @dataclass(frozen=True)
 class Config:
-    """What one server needs to know. Times are seconds, sizes bytes."""
+    """What one server needs to know. Sizes are bytes."""
 
     name: str
     host: str
@@ -54,7 +54,7 @@ class Config:
     neighbors: tuple[Neighbor, ...]
     max_connections: int
     max_line: int
-    max_ahead: float
+    max_ahead_ms: int
     commands_per_connection: int | None
     places: Places
     log: Log
@@ -85,8 +85,8 @@ def _config(conf, name):
         port=port,
         neighbors=_neighbors(servers, name),
         max_connections=_Table(conf, "pool").number("max_connections", 12_000),
-        max_line=limits.size("max_line", "8KiB"),
-        max_ahead=limits.duration("max_ahead", "24h"),
+        max_line=limits.bytes("max_line", "8KiB"),
+        max_ahead_ms=limits.milliseconds("max_ahead", "24h"),
         commands_per_connection=limits.number("commands_per_connection", None),
         places=_places(_Table(conf, "places")),
         log=_log(_Table(conf, "log")),
@@ -131,7 +131,7 @@ def _places(table):
         is_google_legacy=is_google_legacy,
         base_url=table.get("base_url", PUBLIC_PLACES_URL).rstrip("/"),
         key=_key(table) if is_google_legacy else "",
-        timeout=table.duration("timeout", "5s"),
+        timeout_ms=table.milliseconds("timeout", "5s"),
         workers=table.number("workers", 16),
         queue=table.number("queue", 1024),
     )
@@ -156,7 +156,7 @@ def _log(table):
     return Log(
         dir=table.get("dir", "logs"),
         traffic=table.get("traffic", True),
-        max_size=table.size("max_size", "64MiB"),
+        max_size=table.bytes("max_size", "64MiB"),
         keep=table.number("keep", 5),
     )
 
@@ -177,21 +177,21 @@ class _Table:
             raise self._wrong(key, value, "a whole number from 1")
         return value
 
-    def duration(self, key, default):
-        """Seconds of `"250ms"` or `"1h 30m"`."""
+    def milliseconds(self, key, default):
+        """Of `"250ms"` or `"1h 30m"`."""
         value = self.get(key, default)
         parts = re.findall(r"(\d+)\s*(ms|[smhd])\s*", value) if isinstance(value, str) else []
         if not parts or not re.fullmatch(r"\s*(\d+\s*(ms|[smhd])\s*)+", value):
             raise self._wrong(key, value, 'a duration such as "5s"')
-        return sum(int(number) * _UNITS_OF_TIME[unit] for number, unit in parts)
+        return sum(int(number) * _MS_OF_UNIT[unit] for number, unit in parts)
 
-    def size(self, key, default):
-        """Bytes of `8192` or `"8KiB"`."""
+    def bytes(self, key, default):
+        """Of `8192` or `"8KiB"`."""
         value = self.get(key, default)
         if type(value) is int and value >= 0:
             return value
         match = re.fullmatch(r"\s*(\d+)\s*([A-Za-z]*)\s*", value) if isinstance(value, str) else None
-        unit = match and _UNITS_OF_SIZE.get(match[2].lower() or "b")
+        unit = match and _BYTES_OF_UNIT.get(match[2].lower() or "b")
         if not unit:
             raise self._wrong(key, value, 'a size such as "8KiB"')
         return int(match[1]) * unit

@@ -213,4 +213,5 @@ class OneShotFlood:
                 writer.close()
                 await writer.wait_closed()
         except OSError as error:
-            self._log.info(f"update to {neighbor.name} lost: {error or 'it took too long'}")
+            reason = error.strerror or "it took too long"
+            self._log.warn(f"update to {neighbor.name} lost: {reason}")

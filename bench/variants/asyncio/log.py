@@ -1,18 +1,20 @@
 """The log file `DIR/NAME.log`: lines gathered by the event loop, written by a thread.
 
-The loop only ever appends to a list, so a disk that stalls stalls no client. What waits for the disk is
-bounded; what is dropped is counted and said in the log.
+The loop appends to a buffer, and hands it over whole when it is large or old. So a disk that stalls stalls no
+client. What waits for the disk is bounded; what is dropped is counted and said in the log.
 """
 
+import asyncio
 import os
+import queue
 import re
 import sys
 import threading
 import time
 
-# The thread writes what waits so often, or as soon as so much waits.
+# A buffer is handed over when it has so many bytes, or is so old.
+PIECE_BYTES = 256 << 10
 INTERVAL_S = 0.5
-EAGER_BYTES = 1 << 20
 # What may wait for the disk. At 200 bytes a line this is about a second of the busiest server.
 MAX_WAITING_BYTES = 32 << 20
 
@@ -42,84 +44,90 @@ def escaped(pieces):
     return pieces
 
 
-class Stamps:
-    """The time at the front of a line. The text of a second is made once."""
-
-    def __init__(self):
-        self._second = -1
-        self._text = b""
-
-    def at(self, now_ns):
-        second, nanos = divmod(now_ns, 1_000_000_000)
-        if second != self._second:
-            self._second = second
-            self._text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second)).encode()
-        return b"%b.%06dZ" % (self._text, nanos // 1000)
-
-
 class Log:
     """What the event loop writes to."""
 
     def __init__(self, name, conf):
         self.traffic = conf.traffic
-        self._stamps = Stamps()
-        self._lock = threading.Lock()
-        self._waiting = []
-        self._waiting_bytes = 0
+        # The second that was written last, and its text: that is made once a second.
+        self._second = -1
+        self._second_text = b""
+        self._buffer = bytearray()
+        self._pieces = queue.SimpleQueue()
+        # Bytes handed over, and bytes that the disk took, since the start. Each is changed by one thread.
+        self._given = 0
+        self._taken = 0
         self._dropped_lines = 0
-        self._is_closing = False
-        self._wake = threading.Event()
         self._file = LogFile(name, conf)
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
 
+    async def keep_young(self):
+        """Hands over what is old, for ever."""
+        while True:
+            await asyncio.sleep(INTERVAL_S)
+            self._hand_over()
+
     def head(self, now_ns, peer):
         """What the lines of one turn begin with: `2026-11-27T17:30:00.123789Z INFO  127.0.0.1:40312 `."""
-        return b"%b INFO  %b " % (self._stamps.at(now_ns), peer)
+        second, nanos = divmod(now_ns, 1_000_000_000)
+        if second != self._second:
+            self._turn_to(second)
+        return b"%b.%06dZ INFO  %b " % (self._second_text, nanos // 1000, peer)
 
-    def write(self, lines, count=1):
-        """Takes `count` whole lines."""
-        with self._lock:
-            if self._waiting_bytes + len(lines) > MAX_WAITING_BYTES:
-                self._dropped_lines += count
-                return
-            self._waiting.append(lines)
-            self._waiting_bytes += len(lines)
-            is_much = self._waiting_bytes >= EAGER_BYTES
-        if is_much and not self._wake.is_set():
-            self._wake.set()
+    def write(self, lines):
+        """Takes whole lines."""
+        self._buffer += lines
+        if len(self._buffer) >= PIECE_BYTES:
+            self._hand_over()
 
     def info(self, message):
-        """A line about connections and links."""
-        stamp = self._stamps.at(time.time_ns())
-        self.write(b"%b INFO  %b\n" % (stamp, escape(message.encode(errors="backslashreplace"))))
+        """A line about a connection or a link."""
+        self._event(b"INFO ", message)
+
+    def warn(self, message):
+        """A line about what goes wrong."""
+        self._event(b"WARN ", message)
 
     def close(self, timeout):
         """Writes what waits; gives a stalled disk so many seconds."""
-        self._is_closing = True
-        self._wake.set()
+        self._hand_over()
+        self._pieces.put(None)
         self._thread.join(timeout)
 
-    def _run(self):
-        is_closing = False
-        while not is_closing:
-            self._wake.wait(INTERVAL_S)
-            self._wake.clear()
-            is_closing = self._is_closing
-            self._write_out()
+    def _event(self, level, message):
+        self.write(self._line(level, message))
 
-    def _write_out(self):
-        with self._lock:
-            lines, self._waiting, self._waiting_bytes = self._waiting, [], 0
-            dropped, self._dropped_lines = self._dropped_lines, 0
-        if dropped:
-            stamp = Stamps().at(time.time_ns())
-            lines.append(b"%b WARN  log dropped %d lines: the disk is too slow\n" % (stamp, dropped))
-        if lines:
+    def _line(self, level, message):
+        text = escape(message.encode(errors="backslashreplace"))
+        second, nanos = divmod(time.time_ns(), 1_000_000_000)
+        self._turn_to(second)
+        return b"%b.%06dZ %b %b\n" % (self._second_text, nanos // 1000, level, text)
+
+    def _turn_to(self, second):
+        self._second = second
+        self._second_text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second)).encode()
+
+    def _hand_over(self):
+        piece, self._buffer = self._buffer, bytearray()
+        if self._given - self._taken + len(piece) > MAX_WAITING_BYTES:
+            self._dropped_lines += piece.count(b"\n")
+            return
+        if self._dropped_lines:
+            notice = f"log dropped {self._dropped_lines} lines: the disk is too slow"
+            piece += self._line(b"WARN ", notice)
+            self._dropped_lines = 0
+        if piece:
+            self._given += len(piece)
+            self._pieces.put(piece)
+
+    def _run(self):
+        while (piece := self._pieces.get()) is not None:
             try:
-                self._file.write(b"".join(lines))
+                self._file.write(piece)
             except OSError as error:
                 print(f"the log cannot be written, lines are lost: {error}", file=sys.stderr)
+            self._taken += len(piece)
 
 
 class LogFile:

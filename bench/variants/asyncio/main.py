@@ -2,10 +2,14 @@
 
 More cores would take more processes, and each of those would need a copy of all records, kept equal by
 messages between them: that is what a herd is. So who has more cores starts more servers.
+
+What it runs on matters: Debian's Python is built with profiles and link-time optimisation, and spends 15 to
+20 % less time in a turn than the same version built without.
 """
 
 import argparse
 import asyncio
+import contextlib
 import gc
 import resource
 import signal
@@ -21,8 +25,11 @@ from records import Records
 from server import Connection, Herd, shown_address
 
 BACKLOG = 4096
-# Stopping takes no longer, all told.
-STOP_S = 5.0
+# How long clients may take to take their last replies, neighbors their last updates, and the disk the last
+# lines of the log, when the server stops.
+STOP_CLIENTS_S = 3.0
+STOP_LINKS_S = 1.0
+STOP_LOG_S = 1.0
 # Young objects that make the garbage collector look for cycles: connections have some, commands none.
 GC_THRESHOLD = 50_000
 
@@ -77,9 +84,10 @@ def _allow_open_files():
 
 async def _serve(conf, options):
     log = Log(conf.name, conf.log)
+    writing = asyncio.create_task(log.keep_young())
     held = Records()
     flood = (OneShotFlood if options.as_reported else Flood)(conf, held, log)
-    places = Places(conf.places)
+    places = Places(conf.places, log)
     commands_per_connection = 1 if options.as_reported else conf.commands_per_connection
     herd = Herd(conf, held, flood, places, log, commands_per_connection)
     try:
@@ -95,7 +103,8 @@ async def _serve(conf, options):
         listener.close()
         await _stop(herd)
     finally:
-        log.close(STOP_S)
+        writing.cancel()
+        log.close(STOP_LOG_S)
 
 
 def _stop_requests(stop_on_eof):
@@ -125,10 +134,7 @@ def _tune_gc():
 
 async def _stop(herd):
     """Answers what was read, then says what the neighbors do not know yet."""
-    try:
-        async with asyncio.timeout(STOP_S):
-            await herd.stop()
-            await herd.flood.stop()
-    except TimeoutError:
-        pass
+    for what, limit_s in ((herd.stop, STOP_CLIENTS_S), (herd.flood.stop, STOP_LINKS_S)):
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(what(), limit_s)
     await herd.places.stop()

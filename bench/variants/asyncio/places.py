@@ -30,10 +30,10 @@ _decoder = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=_refu
 
 
 class Failure(Exception):
-    """Why there are no places: Google's word for it, and a message for clients, without keys and addresses."""
+    """Why there are no places: Google's word for it, and a message for clients, so without the key."""
 
     def __init__(self, status, message):
-        super().__init__(status, message)
+        super().__init__(f"{status}: {message}")
         self.json = (
             f'{{"html_attributions": [], "results": [], "status": "{status}", '
             f'"error_message": {json.dumps(message)}}}'
@@ -47,8 +47,9 @@ QUEUE_FULL = Failure("OVER_QUERY_LIMIT", "too many look-ups wait: try again late
 class Places:
     """The places service. At most `workers` calls at a time; at most `queue` look-ups wait for one."""
 
-    def __init__(self, conf):
+    def __init__(self, conf, log):
         self._conf = conf
+        self._log = log
         self._calls = asyncio.Semaphore(conf.workers)
         self._looking_up = 0
         self._session = None
@@ -56,13 +57,15 @@ class Places:
     async def start(self):
         if not self._conf.is_google_legacy:
             return
-        # Not at the top: a fifth of a second and 25 MB that a server without the service saves.
+        # Not at the top: a server without the service saves a fifth of a second, and memory.
         import aiohttp
+        import yarl
 
         self._client_error = aiohttp.ClientError
+        self._url = yarl.URL
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=self._conf.workers),
-            timeout=aiohttp.ClientTimeout(total=self._conf.timeout),
+            timeout=aiohttp.ClientTimeout(total=self._conf.timeout_ms / 1000),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
 
@@ -75,35 +78,32 @@ class Places:
         _, _, bound = question
         if bound == 0:
             return NONE
-        if self._session is None:
-            return NO_PROVIDER.json
-        if self._looking_up >= self._conf.workers + self._conf.queue:
-            return QUEUE_FULL.json
-        return None
+        return NO_PROVIDER.json if self._session is None else None
 
     async def near(self, question):
         """Places as JSON, whatever happens."""
         location, radius, bound = question
+        if self._looking_up >= self._conf.workers + self._conf.queue:
+            return QUEUE_FULL.json
         self._looking_up += 1
         try:
             async with self._calls:
                 return cut(await self._ask(location, radius), bound)
         except Failure as failure:
+            self._log.warn(f"a look-up failed: {failure}")
             return failure.json
         finally:
             self._looking_up -= 1
 
     async def _ask(self, location, radius):
-        from yarl import URL
-
         # As it is written here: what is in the key stays quoted.
-        url = URL(f"{self._conf.base_url}{query(location, radius, self._conf.key)}", encoded=True)
+        url = self._url(f"{self._conf.base_url}{query(location, radius, self._conf.key)}", encoded=True)
         try:
             async with self._session.get(url, allow_redirects=False) as response:
                 _check(response.status)
                 body = await _body(response.content)
         except TimeoutError:
-            message = f"the places service did not answer within {self._conf.timeout:g} s"
+            message = f"the places service did not answer within {self._conf.timeout_ms} ms"
             raise Failure("UNKNOWN_ERROR", message) from None
         except (self._client_error, OSError, ValueError):
             # Their texts hold URLs, which hold the key.

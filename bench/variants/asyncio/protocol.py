@@ -16,12 +16,11 @@ import re
 
 MAX_TIME_BYTES = 40
 MAX_LOCATION_BYTES = 64
-MAX_CLIENT_BYTES = 255
 # Nanoseconds of times and skews have to fit 64 signed bits.
 MIN_NANOS = -(2**63)
 MAX_NANOS = 2**63 - 1
 
-_CLIENT = rb"(\S++)"
+_CLIENT = rb"(\S{1,255}+)"
 _SERVER = rb"([A-Za-z0-9_-][A-Za-z0-9._-]{0,31}+)"
 _FRACTION = rb"(?:\.\d++)?"
 _UP_TO_50 = rb"0*(?:[0-4]?\d|50(?!\.0*[1-9]))" + _FRACTION
@@ -51,7 +50,7 @@ def iamat(line):
         return None
     client, location, time = match.groups()
     time_ns = nanos(time)
-    if time_ns is None or len(location) > MAX_LOCATION_BYTES or len(client) > MAX_CLIENT_BYTES:
+    if time_ns is None or len(location) > MAX_LOCATION_BYTES:
         return None
     return client, location, time, time_ns
 
@@ -72,7 +71,7 @@ def update(line):
         return None
     client, origin, time, location, sign, whole, fraction, sender = match.groups()
     time_ns = nanos(time)
-    if time_ns is None or len(location) > MAX_LOCATION_BYTES or len(client) > MAX_CLIENT_BYTES:
+    if time_ns is None or len(location) > MAX_LOCATION_BYTES:
         return None
     skew_ns = _scaled(whole, fraction or b"")
     if sign == b"-":

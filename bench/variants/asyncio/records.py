@@ -13,10 +13,10 @@ class Records:
         return list(self._of)
 
     def report(self, client, report):
-        """Merges what a client said, and returns the record held then: `report` itself if it is newer. The same
-        location and time again are the record held, not a newer one."""
+        """Merges what a client said, and returns the record held then: `report` itself if it is newer. The
+        same location and time again are the record held, not a newer one."""
         held = self._of.get(client)
-        if held is not None and (report <= held or report[3:] == held[3:]):
+        if held is not None and report[0] <= held[0] and (report <= held or report[3:] == held[3:]):
             return held
         self._of[client] = report
         return report

@@ -62,15 +62,27 @@ class Servers(unittest.TestCase):
 class Values(unittest.TestCase):
     def test_the_defaults_are_the_herds(self):
         conf = load(SERVERS)
-        self.assertEqual((conf.max_connections, conf.max_line, conf.max_ahead), (12000, 8192, 86400))
+        self.assertEqual((conf.max_connections, conf.max_line, conf.max_ahead_ms), (12000, 8192, 86_400_000))
         self.assertIsNone(conf.commands_per_connection)
-        self.assertEqual((conf.places.timeout, conf.places.workers, conf.places.queue), (5, 16, 1024))
+        self.assertEqual((conf.places.timeout_ms, conf.places.workers, conf.places.queue), (5000, 16, 1024))
         self.assertEqual(conf.log, config.Log("logs", True, 64 << 20, 5))
 
     def test_units_are_read(self):
-        for text, seconds in (("250ms", 0.25), ("5s", 5), ("10m", 600), ("24h", 86400), ("1h 30m", 5400), ("2d", 172800)):
-            self.assertEqual(load(f'{SERVERS}[limits]\nmax_ahead = "{text}"').max_ahead, seconds)
-        for text, size in (("8192", 8192), ('"8KiB"', 8192), ('"512B"', 512), ('"1MiB"', 1 << 20), ('"64kb"', 64000)):
+        for text, ms in (
+            ("250ms", 250),
+            ("5s", 5000),
+            ("10m", 600_000),
+            ("1h 30m", 5_400_000),
+            ("2d", 172_800_000),
+        ):
+            self.assertEqual(load(f'{SERVERS}[limits]\nmax_ahead = "{text}"').max_ahead_ms, ms)
+        for text, size in (
+            ("8192", 8192),
+            ('"8KiB"', 8192),
+            ('"512B"', 512),
+            ('"1MiB"', 1 << 20),
+            ('"64kb"', 64000),
+        ):
             self.assertEqual(load(f"{SERVERS}[limits]\nmax_line = {text}").max_line, size)
 
 

@@ -35,7 +35,14 @@ class Fields(unittest.TestCase):
         self.assertIsNone(protocol.iamat(b"IAMAT kiwi\xa0+1+1 5"))
 
     def test_command_words_are_exact_and_fields_counted(self):
-        for line in (b"", b" ", b"iamat kiwi +1+1 5", b"IAMATkiwi +1+1 5", b"IAMAT kiwi +1+1", b"IAMAT kiwi +1+1 5 6"):
+        for line in (
+            b"",
+            b" ",
+            b"iamat kiwi +1+1 5",
+            b"IAMATkiwi +1+1 5",
+            b"IAMAT kiwi +1+1",
+            b"IAMAT kiwi +1+1 5 6",
+        ):
             self.assertIsNone(protocol.iamat(line), line)
 
     def test_a_client_has_at_most_255_bytes(self):
@@ -48,7 +55,13 @@ class Fields(unittest.TestCase):
         self.assertEqual(record, (1_500_000_000, -250_000_000, b"Ball", b"+1-2", b"1.5"))
 
     def test_origins_and_senders_are_names_of_servers(self):
-        for name, is_valid in ((b"a.B_c-9.", True), (32 * b"H", True), (33 * b"H", False), (b".a", False), (b"a/b", False)):
+        for name, is_valid in (
+            (b"a.B_c-9.", True),
+            (32 * b"H", True),
+            (33 * b"H", False),
+            (b".a", False),
+            (b"a/b", False),
+        ):
             self.assertEqual(protocol.is_server_name(name), is_valid, name)
             for line in (b"UPDATE kiwi %b 1 +1+1 0 Ball", b"UPDATE kiwi Ball 1 +1+1 0 %b"):
                 self.assertEqual(protocol.update(line % name) is not None, is_valid, name)
@@ -56,13 +69,36 @@ class Fields(unittest.TestCase):
 
 class Ranges(unittest.TestCase):
     def test_degrees_are_compared_as_decimals(self):
-        for location in (b"+90+180", b"-90-180", b"+090.0-00180.000", b"+89.99999999999999999999+179.99999999999999999999"):
+        for location in (
+            b"+90+180",
+            b"-90-180",
+            b"+090.0-00180.000",
+            b"+89.99999999999999999999+179.99999999999999999999",
+        ):
             self.assertTrue(location_is_valid(location), location)
-        for location in (b"+90.00000000000000000001+1", b"+91+1", b"+1+180.00000000000000000001", b"+1-181", b"+100+1", b"+1+1000"):
+        for location in (
+            b"+90.00000000000000000001+1",
+            b"+91+1",
+            b"+1+180.00000000000000000001",
+            b"+1-181",
+            b"+100+1",
+            b"+1+1000",
+        ):
             self.assertFalse(location_is_valid(location), location)
 
     def test_both_signs_and_whole_numbers_are_needed(self):
-        for location in (b"1+1", b"+1", b"+1+", b"+5.+1", b"+.5+1", b"+1+1+1", b"+1e1+1", b"+1--1", b"++1", b"+1+1."):
+        for location in (
+            b"1+1",
+            b"+1",
+            b"+1+",
+            b"+5.+1",
+            b"+.5+1",
+            b"+1+1+1",
+            b"+1e1+1",
+            b"+1--1",
+            b"++1",
+            b"+1+1.",
+        ):
             self.assertFalse(location_is_valid(location), location)
 
     def test_a_location_has_at_most_64_bytes(self):
@@ -93,7 +129,17 @@ class Times(unittest.TestCase):
             self.assertEqual(time_of(time), time_ns, time)
 
     def test_times_that_are_no_numbers_or_do_not_fit_are_refused(self):
-        for time in (b"9223372036.854775808", b"18446744073709551617", 40 * b"9", 41 * b"0", b"5.", b".5", b"-1", b"+1", b"1e3"):
+        for time in (
+            b"9223372036.854775808",
+            b"18446744073709551617",
+            40 * b"9",
+            41 * b"0",
+            b"5.",
+            b".5",
+            b"-1",
+            b"+1",
+            b"1e3",
+        ):
             self.assertIsNone(time_of(time), time)
 
     def test_skews_are_cut_to_nine_decimals_and_have_64_bits(self):
@@ -108,7 +154,15 @@ class Times(unittest.TestCase):
             (b"-9223372036.854775808", -(2**63)),
         ):
             self.assertEqual(skew_of(skew), skew_ns, skew)
-        for skew in (b"9223372036.854775808", b"-9223372036.854775809", b"-18446744073709551617", b"+5.", b"+-1", b"+", b"1e3"):
+        for skew in (
+            b"9223372036.854775808",
+            b"-9223372036.854775809",
+            b"-18446744073709551617",
+            b"+5.",
+            b"+-1",
+            b"+",
+            b"1e3",
+        ):
             self.assertIsNone(skew_of(skew), skew)
 
     def test_skews_are_written_with_a_sign_and_nine_decimals(self):
