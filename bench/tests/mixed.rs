@@ -47,18 +47,14 @@ fn kinds() -> Vec<Kind> {
         let words = words.iter().map(|word| (*word).to_string()).collect();
         Kind { name, program, words }
     };
-    let asyncio = variant("asyncio");
     let mut kinds =
         vec![kind("Herd", beside("herd"), &["serve"]), kind("Tokio", beside("herd-tokio"), &[])];
     for (is_here, other) in [
         (runs("go", &["version"]), kind("Go", variant("go/run"), &[])),
         (has_java(), kind("Java", variant("java/run"), &[])),
         (runs("node", &["--version"]), kind("Node", "node".into(), &[&variant("node")])),
-        (
-            runs("python3", &["-c", "import aiohttp"]),
-            kind("Asyncio", "python3".into(), &[&asyncio]),
-        ),
-        (has_python("aiohttp, uvloop"), kind("Uvloop", "python3".into(), &[&asyncio, "--uvloop"])),
+        (has_python("aiohttp"), kind("Asyncio", variant("asyncio/run"), &[])),
+        (has_python("aiohttp, uvloop"), kind("Uvloop", variant("asyncio/run"), &["--uvloop"])),
     ] {
         if is_here {
             kinds.push(other);

@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use support::{has_java, has_python, runs, variant};
+use support::{has_java, has_python, python, runs, variant};
 
 mod support;
 
@@ -30,7 +30,8 @@ fn within(program: impl AsRef<std::ffi::OsStr>, directory: &Path, words: &[&str]
 #[test]
 fn the_asyncio_variant_passes_its_tests() {
     let words = ["-m", "unittest", "discover", "-s", "tests"];
-    passes(has_python("aiohttp"), "asyncio", &mut within("python3", &variant("asyncio"), &words));
+    let python = python().unwrap_or_default();
+    passes(has_python("aiohttp"), "asyncio", &mut within(python, &variant("asyncio"), &words));
 }
 
 #[test]

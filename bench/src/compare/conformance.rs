@@ -9,7 +9,7 @@ use crate::launch;
 
 /// Whether a rival takes part.
 pub(super) enum Standing {
-    /// It does; what `herd check` said last.
+    /// It does; how many rules `herd check` says that it holds.
     Conforms(String),
     /// It does not start here, for want of a runtime.
     Missing(String),
@@ -51,9 +51,9 @@ pub(super) fn examine(rival: Rival, programs: &Programs) -> Result<Standing, Com
     }
     let output = command.output().map_err(CompareError::Files)?;
     let said = String::from_utf8_lossy(&output.stdout).trim_end().to_string();
-    let last = said.lines().last().unwrap_or_default().to_string();
+    let held: Vec<&str> = said.lines().filter(|line| line.contains("rules hold")).collect();
     Ok(match output.status.code() {
-        Some(0) => Standing::Conforms(last),
+        Some(0) => Standing::Conforms(held.join("; ")),
         _ => Standing::Fails(format!("{said}\n{}", String::from_utf8_lossy(&output.stderr))),
     })
 }

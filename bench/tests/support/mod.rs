@@ -13,7 +13,14 @@ pub(crate) fn runs(program: &str, words: &[&str]) -> bool {
 /// True if Python 3.11 is here, with these packages.
 pub(crate) fn has_python(packages: &str) -> bool {
     let script = format!("import sys, {packages}; sys.exit(sys.version_info < (3, 11))");
-    runs("python3", &["-c", &script])
+    python().is_some_and(|python| runs(&python, &["-c", &script]))
+}
+
+/// The one that `bench/variants/install` has set up, or else the one in PATH.
+pub(crate) fn python() -> Option<String> {
+    let installed = variant("../../target/variants/python/bin/python");
+    let all = [installed.to_str()?.to_string(), "python3".to_string()];
+    all.into_iter().find(|python| runs(python, &["--version"]))
 }
 
 /// True if Java is here, to build and to run.
