@@ -19,6 +19,8 @@ pub(super) struct Scale {
     /// Connections with one request outstanding.
     pub(super) connections: &'static [usize],
     pub(super) idle: &'static [usize],
+    /// How long an answer of a slow places service takes, and its name in the report.
+    pub(super) delays: &'static [(Duration, &'static str)],
     /// Clients, drawn uniformly.
     pub(super) clients: u32,
     /// Updates whose convergence is timed, in one sample.
@@ -30,7 +32,18 @@ pub(super) struct Scale {
     /// How long it is waited for copies to be equal.
     pub(super) equal_within: Duration,
     pub(super) records: u32,
+    /// Wait until a log is written.
+    pub(super) log_written: Duration,
 }
+
+const DELAYS: &[(Duration, &str)] = &[
+    (Duration::ZERO, "at once"),
+    (Duration::from_millis(200), "200 ms"),
+    (Duration::from_secs(2), "2 s"),
+];
+
+const SHORT_DELAYS: &[(Duration, &str)] =
+    &[(Duration::ZERO, "at once"), (Duration::from_millis(20), "20 ms")];
 
 impl Scale {
     pub(super) fn of(args: &Compare) -> Self {
@@ -66,12 +79,15 @@ fn full() -> Scale {
         compiling: Duration::from_secs(4),
         connections: &[1, 16, 256, 2_000, 10_000],
         idle: &[1_000, 10_000],
+        delays: DELAYS,
         clients: 100_000,
         updates: 200,
         flood_for: Duration::from_secs(5),
         away_for: Duration::from_secs(10),
         equal_within: Duration::from_secs(30),
         records: 1_000_000,
+        // Every rival writes it once a second at least.
+        log_written: Duration::from_millis(1_500),
     }
 }
 
@@ -103,12 +119,14 @@ fn toy() -> Scale {
         compiling: Duration::from_millis(50),
         connections: &[8],
         idle: &[20],
+        delays: SHORT_DELAYS,
         clients: 500,
         updates: 3,
         flood_for: Duration::from_millis(100),
         away_for: Duration::from_millis(300),
         equal_within: Duration::from_secs(3),
         records: 2_000,
+        log_written: Duration::from_millis(100),
         ..quick()
     }
 }

@@ -28,8 +28,9 @@ pub(super) struct Entry {
     pub(super) value: f64,
     /// To the reference; none for the reference itself.
     to_reference: Option<Ratio>,
-    /// All samples were thrown out: the rival does at least so well.
-    is_bound: bool,
+    /// All samples were thrown out, so it is not known how much better the rival is: "at least", "at
+    /// most".
+    bound: Option<&'static str>,
     is_marked: bool,
     is_best: bool,
 }
@@ -92,7 +93,8 @@ impl Table {
                         Some(latencies.value_at_quantile(quantile) as f64 / 1e3)
                     });
                     let reference = gather(REFERENCE, setting);
-                    Entry::of(gathered, latencies, (rival != REFERENCE).then_some(&reference))
+                    let to = (rival != REFERENCE).then_some(&reference);
+                    Entry::of(gathered, latencies, to, figure.more_is_better)
                 })
                 .collect();
             if gathered.iter().any(|gathered| *gathered != Gathered::default()) {
@@ -113,7 +115,7 @@ impl Table {
         gather: &dyn Fn(&str) -> Gathered,
     ) {
         let is_rival = |row: &&mut Row| !REFERENCES.contains(&row.rival);
-        let sound = |entry: &Entry| !entry.is_marked && !entry.is_bound;
+        let sound = |entry: &Entry| !entry.is_marked && entry.bound.is_none();
         let values = self.rows.iter_mut().filter(is_rival).filter_map(|row| {
             let value = row.entries[column].as_ref().filter(|entry| sound(entry))?.value;
             Some((row.rival, value))
@@ -166,7 +168,12 @@ impl Table {
 }
 
 impl Entry {
-    fn of(gathered: &Gathered, merged: Option<f64>, reference: Option<&Gathered>) -> Option<Self> {
+    fn of(
+        gathered: &Gathered,
+        merged: Option<f64>,
+        reference: Option<&Gathered>,
+        more_is_better: bool,
+    ) -> Option<Self> {
         let counted = median_of(&gathered.rounds);
         let value = match (counted, median_of(&gathered.thrown_out)) {
             (Some(median), _) => merged.unwrap_or(median),
@@ -174,14 +181,16 @@ impl Entry {
         };
         let to_reference =
             reference.and_then(|reference| ratio(&gathered.rounds, &reference.rounds));
-        let (is_bound, is_marked) = (counted.is_none(), gathered.is_marked);
-        Some(Self { value, to_reference, is_bound, is_marked, is_best: false })
+        let word = if more_is_better { "at least" } else { "at most" };
+        let bound = counted.is_none().then_some(word);
+        let is_marked = gathered.is_marked;
+        Some(Self { value, to_reference, bound, is_marked, is_best: false })
     }
 
     fn cell(&self) -> Cell {
         let mut text = number(self.value);
-        if self.is_bound {
-            text = format!("at least {text}");
+        if let Some(bound) = self.bound {
+            text = format!("{bound} {text}");
         }
         if let Some(Ratio { ratio, low, high }) = self.to_reference.filter(|r| r.ratio.is_finite())
         {

@@ -41,9 +41,6 @@ pub(super) const PER_SECOND: f64 = 500.0;
 /// Longest wait for one update to be everywhere.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// A log is written at least once a second.
-const LOG_WRITTEN: Duration = Duration::from_millis(1_500);
-
 pub(super) fn settings(_: &Scale) -> Vec<String> {
     [IDLE, LOADED].map(str::to_string).to_vec()
 }
@@ -143,14 +140,13 @@ fn wait_for_links(watchers: &mut Watchers<'_>) -> Result<(), CompareError> {
 /// without neighbors.
 fn cost(bench: &Bench, herd: &Herd<'_>, rival: Rival) -> Result<(f64, f64), CompareError> {
     let updates = bench.scale.updates;
-    let lines_before = update_lines(herd)?;
+    let lines_before = update_lines(bench, herd)?;
     let quiet = bytes_while(|| {
         thread::sleep(pace(updates));
         Ok(())
     })?;
     let with_neighbors = bytes_while(|| report_paced(herd, rival, updates))?;
-    thread::sleep(LOG_WRITTEN);
-    let lines = update_lines(herd)? - lines_before;
+    let lines = update_lines(bench, herd)? - lines_before;
     let lone = Herd::lone(rival, &bench.programs, &Setup::of(CONNECTIONS))?;
     let alone = bytes_while(|| report_paced(&lone, rival, updates))?;
     let per_update = |count: f64| count / updates as f64;
@@ -176,8 +172,8 @@ fn report_paced(herd: &Herd<'_>, rival: Rival, updates: usize) -> Result<(), Com
 }
 
 /// UPDATE lines in the logs: each server has one for each that it got.
-fn update_lines(herd: &Herd<'_>) -> Result<usize, CompareError> {
-    thread::sleep(LOG_WRITTEN);
+fn update_lines(bench: &Bench, herd: &Herd<'_>) -> Result<usize, CompareError> {
+    thread::sleep(bench.scale.log_written);
     let count = |path| Ok(fs::read_to_string(path)?.matches(" UPDATE ").count());
     herd.logs().iter().map(count).sum::<io::Result<usize>>().map_err(CompareError::Files)
 }

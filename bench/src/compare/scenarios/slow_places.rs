@@ -18,13 +18,6 @@ pub(super) const NAME: &str = "slow-places";
 pub(super) const WHATSAT_P50: &str = "WHATSAT p50 us";
 pub(super) const WITHOUT_PLACES: &str = "WHATSAT without places";
 
-/// How long an answer of the places service takes.
-const DELAYS: [(Duration, &str); 3] = [
-    (Duration::ZERO, "at once"),
-    (Duration::from_millis(200), "200 ms"),
-    (Duration::from_secs(2), "2 s"),
-];
-
 /// Requests a second, in all, of which a tenth is WHATSAT.
 pub(super) const PER_SECOND: f64 = 4_000.0;
 const WHATSAT_PART: f64 = 0.1;
@@ -40,14 +33,15 @@ fn setting(delay: &str, how: &str) -> String {
     format!("{delay}; {how}")
 }
 
-pub(super) fn settings(_: &Scale) -> Vec<String> {
-    LOOPS.iter().flat_map(|(how, _)| DELAYS.map(|(_, delay)| setting(delay, how))).collect()
+pub(super) fn settings(scale: &Scale) -> Vec<String> {
+    let delays = |how| scale.delays.iter().map(move |(_, delay)| setting(delay, how));
+    LOOPS.iter().flat_map(|&(how, _)| delays(how)).collect()
 }
 
 pub(super) fn plan(bench: &Bench, _: &Samples) -> Plan {
     bench.each_long_round(NAME, |trials| {
         for rival in bench.rivals(throughput::takers()) {
-            for (delay, words) in DELAYS {
+            for &(delay, words) in bench.scale.delays {
                 for (how, is_fixed) in LOOPS {
                     trials.push(Trial::new(&setting(words, how), rival.name, move |bench| {
                         sample(bench, rival, delay, is_fixed)
