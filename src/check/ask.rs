@@ -32,7 +32,7 @@ pub fn name_of(addr: SocketAddr, settings: &Settings) -> Result<ServerName, Mism
     })
 }
 
-/// Reports a client to a server, and gives what the AT line says.
+/// Reports a client to a server, for which that is news, and gives what the AT line says.
 pub(super) fn report(
     target: &Target,
     client: &str,
@@ -42,19 +42,26 @@ pub(super) fn report(
 ) -> Result<Fact, Mismatch> {
     let command = iamat(client.as_bytes(), location, time);
     let line = ask_one(target.addr, &command, settings)?;
-    fact_of(&command, &line)
+    let fact = fact_of(&command, &line)?;
+    let is_the_report = fact.location == location.as_bytes() && fact.time == time.as_bytes();
+    if is_the_report { Ok(fact) } else { Err(no_at_line(&command, &line, "report")) }
 }
 
-/// What the AT line that answers a report says.
+/// What the AT line that answers a report says: that, or what is newer.
 pub(super) fn fact_of(command: &[u8], line: &[u8]) -> Result<Fact, Mismatch> {
     let client = fields(command).nth(1);
-    Fact::of_at(line).filter(|fact| Some(&fact.client[..]) == client).ok_or_else(|| Mismatch {
+    let fact = Fact::of_at(line).filter(|fact| Some(&fact.client[..]) == client);
+    fact.ok_or_else(|| no_at_line(command, line, "client"))
+}
+
+fn no_at_line(command: &[u8], line: &[u8], whose: &str) -> Mismatch {
+    Mismatch {
         line: None,
         sent: command.to_vec(),
         expected: at_of(command),
         got: line.to_vec(),
-        problem: "this is not the client's AT line".into(),
-    })
+        problem: format!("this is not the AT line of the {whose}"),
+    }
 }
 
 /// The AT line of a report, as a transcript writes it.

@@ -1,0 +1,144 @@
+//! The rules for herds and neighbors, against servers that keep them and servers that have a fault:
+//! each rule is broken by one, and found so.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::thread;
+use std::time::Duration;
+
+use herd::check::{Neighbor, Only, Outcome, Settings, Target, Verdict, check_herd, herd_rules};
+use herd::protocol::ServerName;
+
+use crate::faulty::{Fault, Faulty, pair};
+use crate::ports;
+
+const OTHER: &str = "Other";
+
+/// A fault, a rule that it breaks, and what is said of that.
+type Broken = (Fault, &'static str, &'static str);
+
+const HERD: &[Broken] = &[
+    (Fault::KeepsReportsToItself, "a report to any server is known at", "still answers this"),
+    (Fault::LetsTheFirstWin, "a newer report to another server", "this is not"),
+    (Fault::AnswersWithTheReportItself, "an older report to another server", "knows better"),
+    (Fault::RestampsEqualReports, "a report of the same bytes", "knows better"),
+    (Fault::LetsTheFirstTieWin, "of reports with equal times", "still answers this"),
+    (Fault::LetsTheGreaterSkewWin, "updates that come to servers in different", "still answers"),
+    (Fault::AnswersTheOneBefore, "no server says an older thing", "goes back"),
+    (Fault::LosesOneOfMany, "a burst of reports to all servers", "and so for"),
+];
+
+const NEIGHBOR: &[Broken] = &[
+    (Fault::NeverDials, "a report reaches the neighbor as an UPDATE", "no connection came"),
+    (Fault::TellsTheNeighborTwice, "a report is flooded once", "2 came"),
+    (Fault::TellsTheNeighborWhatIsNotNewer, "a report that is not newer is not flooded", "came"),
+    (Fault::TellsTheNeighborOnlyOfItsOwnClients, "a report to another server", "did not come"),
+    (Fault::IgnoresUpdates, "an update of the neighbor is known at every", "still answers this"),
+    (Fault::TellsTheNeighborItsOwnUpdates, "an update of the neighbor is not sent back", "1 came"),
+    (Fault::LeavesTheSender, "an update of another sender is flooded", "did not come"),
+    (Fault::LeavesTheSkew, "an update of another sender is flooded", "did not come"),
+    (Fault::TellsTheNeighborWhatIsNotNewer, "an update that is not newer is not flooded", "came"),
+    (Fault::DialsOnce, "a connection that is cut is dialed again", "did not come"),
+    (Fault::SendsOnlyWhatComesLater, "reports made while the neighbor refused", "did not come"),
+    (Fault::SendsOnlyWhatComesLater, "all that is known is sent on each", "did not come"),
+    (Fault::Queues, "a neighbor that does not read", "20000 lines for 20000 reports"),
+    (Fault::QueuesNewestFirst, "a neighbor that does not read", "an older report after a newer"),
+    (Fault::GreetsItsNeighbor, "every line that the neighbor gets is an UPDATE", "this is none"),
+];
+
+fn patient() -> Settings {
+    Settings::default()
+}
+
+/// Long enough for what a server in this process does, on a busy machine too.
+fn impatient() -> Settings {
+    Settings { deadline: Duration::from_millis(700), ..Settings::default() }
+}
+
+fn targets(servers: &[Faulty]) -> Vec<Target> {
+    let target = |server: &Faulty| Target {
+        addr: server.addr,
+        name: ServerName::parse(server.name.as_bytes()).unwrap(),
+    };
+    servers.iter().map(target).collect()
+}
+
+fn held_together(fault: Option<Fault>, settings: &Settings, only: &str) -> Vec<Outcome> {
+    let servers = pair(fault, None);
+    let mut outcomes = Vec::new();
+    check_herd(&targets(&servers), settings, &Only(only.into()), |it| outcomes.push(it)).unwrap();
+    outcomes
+}
+
+fn held_beside(fault: Option<Fault>, settings: &Settings, only: &str) -> Vec<Outcome> {
+    let addr: SocketAddr = ports::listener().local_addr().unwrap();
+    let name = ServerName::parse(OTHER.as_bytes()).unwrap();
+    let neighbor = Neighbor::new(name, &addr.to_string()).unwrap();
+    let servers = pair(fault, Some((OTHER, addr)));
+    let mut outcomes = Vec::new();
+    let told = |outcome| outcomes.push(outcome);
+    neighbor.check(&targets(&servers), settings, &Only(only.into()), told).unwrap();
+    outcomes
+}
+
+type HeldTo = fn(Option<Fault>, &Settings, &str) -> Vec<Outcome>;
+
+#[track_caller]
+fn all_hold(outcomes: &[Outcome], rules: usize) {
+    for Outcome { rule, verdict, .. } in outcomes {
+        assert_eq!(*verdict, Verdict::Holds, "{rule}");
+    }
+    assert_eq!(outcomes.len(), rules);
+}
+
+/// Each fault is found, all of them at the same time, and no rule is without one that breaks it.
+#[track_caller]
+fn each_is_found(broken: &[Broken], all: BTreeSet<&str>, held_to: HeldTo) {
+    let find = |(fault, rule, why): Broken| {
+        let outcomes = held_to(Some(fault), &impatient(), rule);
+        let [Outcome { rule, verdict: Verdict::Fails(mismatch), .. }] = &outcomes[..] else {
+            panic!("{fault:?}: {rule}: {outcomes:?}")
+        };
+        assert!(mismatch.problem.contains(why), "{fault:?}: {rule}: {mismatch}");
+        rule.clone()
+    };
+    let found: BTreeSet<_> = thread::scope(|scope| {
+        let finding: Vec<_> = broken.iter().map(|it| scope.spawn(move || find(*it))).collect();
+        finding.into_iter().map(|it| it.join().unwrap()).collect()
+    });
+    assert_eq!(found.iter().map(String::as_str).collect::<BTreeSet<_>>(), all);
+}
+
+#[test]
+fn servers_without_a_fault_keep_every_rule() {
+    all_hold(&held_together(None, &patient(), ""), HERD.len());
+    all_hold(&held_beside(None, &patient(), ""), Neighbor::rules(&Only::default()).count());
+}
+
+#[test]
+fn each_rule_for_herds_is_broken_by_a_fault_and_found_so() {
+    each_is_found(HERD, herd_rules(&Only::default()).collect(), held_together);
+}
+
+#[test]
+fn each_rule_for_neighbors_is_broken_by_a_fault_and_found_so() {
+    each_is_found(NEIGHBOR, Neighbor::rules(&Only::default()).collect(), held_beside);
+}
+
+#[test]
+fn without_a_connection_to_the_neighbor_the_other_rules_are_skipped() {
+    let outcomes = held_beside(Some(Fault::NeverDials), &impatient(), "");
+    let (first, others) = outcomes.split_first().unwrap();
+    assert!(matches!(first.verdict, Verdict::Fails(_)), "{first:?}");
+    for other in others {
+        assert!(matches!(other.verdict, Verdict::Skipped(_)), "{other:?}");
+    }
+}
+
+#[test]
+fn rules_of_updates_are_skipped_where_those_are_closed() {
+    let closed = Settings { updates: false, ..patient() };
+    let is_skipped = |outcomes: &[Outcome]| matches!(outcomes[0].verdict, Verdict::Skipped(_));
+    assert!(is_skipped(&held_together(None, &closed, "updates that come to servers")));
+    assert!(is_skipped(&held_beside(None, &closed, "an update of another sender")));
+}
