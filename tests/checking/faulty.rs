@@ -132,6 +132,7 @@ impl Shared {
     }
 
     fn serves(&self, stream: &TcpStream) {
+        stream.set_nodelay(true).unwrap();
         let mut input = BufReader::new(stream);
         let mut line = Vec::new();
         while let Ok(1..) = input.read_until(b'\n', &mut line) {
@@ -185,7 +186,7 @@ impl Shared {
     fn look_up(&self, client: &[u8]) -> Option<Record> {
         let records = self.records.lock().unwrap();
         let [now, before] = records.get(client)?;
-        let is_third = self.count.fetch_add(1, Ordering::Relaxed) % 3 == 0;
+        let is_third = self.count.fetch_add(1, Ordering::Relaxed).is_multiple_of(3);
         let goes_back = self.has(Fault::AnswersTheOneBefore) && is_third;
         Some(if goes_back { before } else { now }.clone())
     }
