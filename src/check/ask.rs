@@ -15,6 +15,9 @@ use crate::protocol::{ServerName, fields};
 /// little, few enough that all their replies fit the buffers between.
 const AT_ONCE: usize = 100;
 
+/// Longest reply, in bytes, that is waited for: there are no places in what is asked here.
+const MAX_REPLY: usize = 64 << 10;
+
 /// Time between two looks at what should come about.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
@@ -198,7 +201,8 @@ fn reply(
         }
         let problem = match connection.receive(deadline) {
             Ok(0) => "the server closed the connection".into(),
-            Ok(_) => continue,
+            Ok(_) if connection.untaken().len() <= MAX_REPLY * AT_ONCE => continue,
+            Ok(_) => "a reply without an end".into(),
             Err(error) => said(&error, settings.deadline),
         };
         return Err(connection.mismatch(None, "a reply".into(), problem));
