@@ -153,31 +153,73 @@ pub(super) fn ask(
     commands: &[Vec<u8>],
     settings: &Settings,
 ) -> Result<Vec<Vec<u8>>, Mismatch> {
-    let of_connection = settings.commands_per_connection.unwrap_or(u64::MAX);
-    let of_connection = usize::try_from(of_connection).unwrap_or(usize::MAX).max(1);
     let mut lines = Vec::with_capacity(commands.len());
-    for commands in commands.chunks(of_connection) {
-        let connection = Connection::open("", addr, settings.deadline);
-        let mut connection =
-            connection.map_err(|error| no_connection(commands[0].clone(), &error))?;
+    for commands in commands.chunks(of_connection(settings)) {
+        let mut connection = open(addr, commands, settings)?;
         for commands in commands.chunks(AT_ONCE) {
-            ask_some(&mut connection, commands, settings, &mut lines)?;
+            send(&mut connection, commands, settings)?;
+            replies(&mut connection, commands, settings, &mut lines)?;
         }
     }
     Ok(lines)
 }
 
-fn ask_some(
+/// As [`ask`], of several servers: all of them have their commands before any answer is read. Each
+/// has at most [`AT_ONCE`].
+pub(super) fn ask_all(
+    targets: &[Target],
+    commands: &[Vec<Vec<u8>>],
+    settings: &Settings,
+) -> Result<Vec<Vec<u8>>, Mismatch> {
+    let mut under_way = Vec::new();
+    for (target, commands) in targets.iter().zip(commands) {
+        for commands in commands.chunks(of_connection(settings)) {
+            under_way.push((open(target.addr, commands, settings)?, commands));
+        }
+    }
+    for (connection, commands) in &mut under_way {
+        send(connection, commands, settings)?;
+    }
+    let mut lines = Vec::new();
+    for (connection, commands) in &mut under_way {
+        replies(connection, commands, settings, &mut lines)?;
+    }
+    Ok(lines)
+}
+
+/// Commands that a connection may be used for.
+fn of_connection(settings: &Settings) -> usize {
+    let count = settings.commands_per_connection.unwrap_or(u64::MAX);
+    usize::try_from(count).unwrap_or(usize::MAX).max(1)
+}
+
+fn open(
+    addr: SocketAddr,
+    commands: &[Vec<u8>],
+    settings: &Settings,
+) -> Result<Connection, Mismatch> {
+    let opened = Connection::open("", addr, settings.deadline);
+    opened.map_err(|error| no_connection(commands[0].clone(), &error))
+}
+
+fn send(
+    connection: &mut Connection,
+    commands: &[Vec<u8>],
+    settings: &Settings,
+) -> Result<(), Mismatch> {
+    let deadline = Instant::now() + settings.deadline;
+    connection.send(&commands.concat(), deadline).map_err(|error| {
+        let problem = said(&error, settings.deadline);
+        connection.mismatch(None, "all that is sent to be taken".into(), problem)
+    })
+}
+
+fn replies(
     connection: &mut Connection,
     commands: &[Vec<u8>],
     settings: &Settings,
     lines: &mut Vec<Vec<u8>>,
 ) -> Result<(), Mismatch> {
-    let deadline = Instant::now() + settings.deadline;
-    if let Err(error) = connection.send(&commands.concat(), deadline) {
-        let problem = said(&error, settings.deadline);
-        return Err(connection.mismatch(None, "all that is sent to be taken".into(), problem));
-    }
     for command in commands {
         connection.sent.clone_from(command);
         lines.push(reply(connection, command, settings)?);

@@ -43,10 +43,7 @@ pub(super) fn ends_equal(servers: &mut Servers) -> Result<(), Mismatch> {
 }
 
 /// Reports to each server, to all of them at the same time, and what the answers say.
-pub(super) fn report_at_once(
-    servers: &Servers,
-    commands: &[Vec<Vec<u8>>],
-) -> Result<Vec<Fact>, Mismatch> {
+fn report_at_once(servers: &Servers, commands: &[Vec<Vec<u8>>]) -> Result<Vec<Fact>, Mismatch> {
     let told = side_by_side(commands.len(), |at| {
         let lines = ask(servers.targets[at].addr, &commands[at], &servers.settings)?;
         let facts = commands[at].iter().zip(&lines).map(|(command, line)| fact_of(command, line));

@@ -41,7 +41,7 @@ pub(crate) enum Fault {
 }
 
 /// Between servers an update takes so long, so that reports to several of them cross.
-const ON_THE_WAY: Duration = Duration::from_millis(10);
+const ON_THE_WAY: Duration = Duration::from_millis(30);
 
 /// A server that runs until it is dropped.
 pub(crate) struct Faulty {
