@@ -43,6 +43,7 @@ fn help_is_on_stdout_and_teaches_by_example() {
         &["status", "--help"],
         &["check-conf", "--help"],
         &["keygen", "--help"],
+        &["check", "--help"],
     ] {
         let (stdout, stderr) = ends(args, 0);
         assert!(stdout.starts_with("Usage: herd"), "{stdout}");

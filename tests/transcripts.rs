@@ -3,16 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod support;
-#[path = "support/transcripts.rs"]
-mod transcripts;
 
-use std::fmt::Write;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 use std::time::Duration;
 
-use herd::check::{Settings, run};
+use herd::check::{Outcome, Settings, Target, Verdict, run_all, transcripts};
+use herd::protocol::ServerName;
 use support::Serve;
 
 const NAME: &str = "Ball";
@@ -25,29 +20,17 @@ const THREADS: usize = 8;
 #[track_caller]
 fn holds(conf: &str, settings: &Settings, least: usize) {
     let server = Serve::start(NAME, conf);
-    let mut cases = transcripts::all();
-    cases.retain(|filed| settings.meet(&filed.case.needs));
-    assert!(cases.len() >= least, "only {} cases to run", cases.len());
-    let next = AtomicUsize::new(0);
-    let failures = Mutex::new(Vec::new());
-    thread::scope(|scope| {
-        for _ in 0..THREADS {
-            scope.spawn(|| {
-                while let Some(filed) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if let Err(mismatch) = run(&filed.case, server.addr, NAME, settings) {
-                        failures.lock().unwrap().push((filed, mismatch));
-                    }
-                }
-            });
-        }
-    });
-    let failures = failures.into_inner().unwrap();
-    let mut said = format!("{} of {} cases fail:\n", failures.len(), cases.len());
-    for (filed, mismatch) in &failures {
-        let (file, case) = (&filed.file, &filed.case);
-        writeln!(said, "{file}:{}: {}\n  {mismatch}", case.line, case.name).unwrap();
-    }
-    assert!(failures.is_empty(), "{said}");
+    let name = ServerName::parse(NAME.as_bytes()).unwrap();
+    let target = Target { addr: server.addr, name };
+    let (mut holds, mut failures) = (0, String::new());
+    let told = |Outcome { group, rule, verdict, .. }| match verdict {
+        Verdict::Holds => holds += 1,
+        Verdict::Fails(mismatch) => failures += &format!("{group}: {rule}\n  {mismatch}\n"),
+        Verdict::Skipped(_) => {}
+    };
+    run_all(&transcripts(), &target, settings, THREADS, told).unwrap();
+    assert!(failures.is_empty(), "{failures}");
+    assert!(holds >= least, "only {holds} cases were run");
 }
 
 #[test]

@@ -5,8 +5,6 @@
 
 #[path = "support/model.rs"]
 mod model;
-#[path = "support/transcripts.rs"]
-mod transcripts;
 
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Read, Write};
@@ -16,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use herd::check::{Case, Line, Match, Settings, Step, Values, Window, run};
+use herd::check::{Case, Line, Match, Settings, Step, Values, Window, run, transcripts};
 use herd::protocol::Nanos;
 use model::{Fault, Model, Session};
 
@@ -127,7 +125,7 @@ fn converse(model: &Mutex<&mut Model>, stream: &mut TcpStream) -> io::Result<()>
 
 #[test]
 fn the_runner_finds_that_the_model_keeps_every_transcript() {
-    let all = transcripts::all();
+    let all = transcripts();
     for limit in [None, Some(1), Some(3)] {
         let settings = Settings { commands_per_connection: limit, ..Settings::default() };
         let mut model = Model::new(NAME, None);
@@ -163,7 +161,7 @@ fn the_runner_finds_that_the_model_keeps_every_transcript() {
 #[test]
 fn the_protocol_module_keeps_every_transcript() {
     let mut wrong = Vec::new();
-    for (filed, seed) in transcripts::all().iter().zip(0..) {
+    for (filed, seed) in transcripts().iter().zip(0..) {
         if let Err(problem) = play(&filed.case, None, seed) {
             wrong.push(format!("{}: {}: {problem}", filed.file, filed.case.name));
         }
@@ -207,7 +205,7 @@ fn every_fault_of_a_server_is_found() {
         NeverCloses,
         ExecutesWhatItDoesNotAnswer,
     ];
-    let all = transcripts::all();
+    let all = transcripts();
     for fault in faults {
         let found = all.iter().filter(|filed| play(&filed.case, Some(fault), 1).is_err()).count();
         println!("{fault:?}: found by {found} cases");
@@ -218,7 +216,7 @@ fn every_fault_of_a_server_is_found() {
 
 #[test]
 fn there_are_at_least_120_cases_and_no_name_twice() {
-    let all = transcripts::all();
+    let all = transcripts();
     assert!(all.len() >= 120, "{}", all.len());
     let names: HashSet<&str> = all.iter().map(|filed| filed.case.name.as_str()).collect();
     assert_eq!(names.len(), all.len());

@@ -15,6 +15,9 @@ use crate::protocol::{ServerName, fields};
 /// little, few enough that all their replies fit the buffers between.
 const AT_ONCE: usize = 100;
 
+/// Longest reply, in bytes, that is waited for: there are no places in what is asked here.
+const MAX_REPLY: usize = 64 << 10;
+
 /// Time between two looks at what should come about.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
@@ -32,7 +35,7 @@ pub fn name_of(addr: SocketAddr, settings: &Settings) -> Result<ServerName, Mism
     })
 }
 
-/// Reports a client to a server, and gives what the AT line says.
+/// Reports a client to a server, for which that is news, and gives what the AT line says.
 pub(super) fn report(
     target: &Target,
     client: &str,
@@ -42,19 +45,26 @@ pub(super) fn report(
 ) -> Result<Fact, Mismatch> {
     let command = iamat(client.as_bytes(), location, time);
     let line = ask_one(target.addr, &command, settings)?;
-    fact_of(&command, &line)
+    let fact = fact_of(&command, &line)?;
+    let is_the_report = fact.location == location.as_bytes() && fact.time == time.as_bytes();
+    if is_the_report { Ok(fact) } else { Err(no_at_line(&command, &line, "report")) }
 }
 
-/// What the AT line that answers a report says.
+/// What the AT line that answers a report says: that, or what is newer.
 pub(super) fn fact_of(command: &[u8], line: &[u8]) -> Result<Fact, Mismatch> {
     let client = fields(command).nth(1);
-    Fact::of_at(line).filter(|fact| Some(&fact.client[..]) == client).ok_or_else(|| Mismatch {
+    let fact = Fact::of_at(line).filter(|fact| Some(&fact.client[..]) == client);
+    fact.ok_or_else(|| no_at_line(command, line, "client"))
+}
+
+fn no_at_line(command: &[u8], line: &[u8], whose: &str) -> Mismatch {
+    Mismatch {
         line: None,
         sent: command.to_vec(),
         expected: at_of(command),
         got: line.to_vec(),
-        problem: "this is not the client's AT line".into(),
-    })
+        problem: format!("this is not the AT line of the {whose}"),
+    }
 }
 
 /// The AT line of a report, as a transcript writes it.
@@ -143,31 +153,73 @@ pub(super) fn ask(
     commands: &[Vec<u8>],
     settings: &Settings,
 ) -> Result<Vec<Vec<u8>>, Mismatch> {
-    let of_connection = settings.commands_per_connection.unwrap_or(u64::MAX);
-    let of_connection = usize::try_from(of_connection).unwrap_or(usize::MAX).max(1);
     let mut lines = Vec::with_capacity(commands.len());
-    for commands in commands.chunks(of_connection) {
-        let connection = Connection::open("", addr, settings.deadline);
-        let mut connection =
-            connection.map_err(|error| no_connection(commands[0].clone(), &error))?;
+    for commands in commands.chunks(of_connection(settings)) {
+        let mut connection = open(addr, commands, settings)?;
         for commands in commands.chunks(AT_ONCE) {
-            ask_some(&mut connection, commands, settings, &mut lines)?;
+            send(&mut connection, commands, settings)?;
+            replies(&mut connection, commands, settings, &mut lines)?;
         }
     }
     Ok(lines)
 }
 
-fn ask_some(
+/// As [`ask`], of several servers: all of them have their commands before any answer is read. Each
+/// has at most [`AT_ONCE`].
+pub(super) fn ask_all(
+    targets: &[Target],
+    commands: &[Vec<Vec<u8>>],
+    settings: &Settings,
+) -> Result<Vec<Vec<u8>>, Mismatch> {
+    let mut under_way = Vec::new();
+    for (target, commands) in targets.iter().zip(commands) {
+        for commands in commands.chunks(of_connection(settings)) {
+            under_way.push((open(target.addr, commands, settings)?, commands));
+        }
+    }
+    for (connection, commands) in &mut under_way {
+        send(connection, commands, settings)?;
+    }
+    let mut lines = Vec::new();
+    for (connection, commands) in &mut under_way {
+        replies(connection, commands, settings, &mut lines)?;
+    }
+    Ok(lines)
+}
+
+/// Commands that a connection may be used for.
+fn of_connection(settings: &Settings) -> usize {
+    let count = settings.commands_per_connection.unwrap_or(u64::MAX);
+    usize::try_from(count).unwrap_or(usize::MAX).max(1)
+}
+
+fn open(
+    addr: SocketAddr,
+    commands: &[Vec<u8>],
+    settings: &Settings,
+) -> Result<Connection, Mismatch> {
+    let opened = Connection::open("", addr, settings.deadline);
+    opened.map_err(|error| no_connection(commands[0].clone(), &error))
+}
+
+fn send(
+    connection: &mut Connection,
+    commands: &[Vec<u8>],
+    settings: &Settings,
+) -> Result<(), Mismatch> {
+    let deadline = Instant::now() + settings.deadline;
+    connection.send(&commands.concat(), deadline).map_err(|error| {
+        let problem = said(&error, settings.deadline);
+        connection.mismatch(None, "all that is sent to be taken".into(), problem)
+    })
+}
+
+fn replies(
     connection: &mut Connection,
     commands: &[Vec<u8>],
     settings: &Settings,
     lines: &mut Vec<Vec<u8>>,
 ) -> Result<(), Mismatch> {
-    let deadline = Instant::now() + settings.deadline;
-    if let Err(error) = connection.send(&commands.concat(), deadline) {
-        let problem = said(&error, settings.deadline);
-        return Err(connection.mismatch(None, "all that is sent to be taken".into(), problem));
-    }
     for command in commands {
         connection.sent.clone_from(command);
         lines.push(reply(connection, command, settings)?);
@@ -191,7 +243,8 @@ fn reply(
         }
         let problem = match connection.receive(deadline) {
             Ok(0) => "the server closed the connection".into(),
-            Ok(_) => continue,
+            Ok(_) if connection.untaken().len() <= MAX_REPLY * AT_ONCE => continue,
+            Ok(_) => "a reply without an end".into(),
             Err(error) => said(&error, settings.deadline),
         };
         return Err(connection.mismatch(None, "a reply".into(), problem));

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use super::ask::{all_become_known, ask_one, becomes_known, iamat, report, seconds, unique};
+use super::ask::{
+    all_become_known, ask_all, ask_one, becomes_known, fact_of, iamat, report, seconds, unique,
+};
 use super::burst;
 use super::fact::Fact;
 use super::outcome::Outcome;
@@ -123,7 +125,9 @@ fn ties_end_equal(servers: &mut Servers) -> Held {
             clients.iter().map(report).collect()
         })
         .collect();
-    let facts = burst::report_at_once(servers, &commands)?;
+    let lines = ask_all(&servers.targets, &commands, &servers.settings)?;
+    let facts = commands.iter().flatten().zip(&lines).map(|(command, line)| fact_of(command, line));
+    let facts = facts.collect::<Result<Vec<_>, _>>()?;
     servers.all_know_the_newest(&facts)
 }
 

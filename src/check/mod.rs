@@ -1,11 +1,15 @@
-//! The transcripts: what a client says and what must come back, byte for byte, as data that any
-//! server of the protocol can be run against. The format: `tests/transcripts/README.md`.
+//! What a server of any make is held to. First the transcripts: what a client says and what must come
+//! back, byte for byte, as data. The format: `tests/transcripts/README.md`. Then the rules that
+//! no transcript can hold, since they are about several servers, or about a server and a neighbor.
 //!
 //! Reading order: [`case`](Case) (what a transcript holds), [`parse`](parse()) (text to cases),
 //! [`values`](Values) (placeholders to bytes, bytes against expectations; pure), [`run`](run())
-//! (the sockets), [`mismatch`](Mismatch) (what is said when they differ), [`suite`](run_all) (all of
-//! them, built in). Rules that no transcript can hold are code: `herd` (several
-//! servers) and [`neighbor`](Neighbor) (one that is played), over [`rule`](Only), `ask` (commands), `fact` (what lines say) and `player` (the listener).
+//! (a case on sockets, over `connection`), [`mismatch`](Mismatch) (what is said when they differ),
+//! [`suite`](run_all) (all of them, built in).
+//!
+//! The other [`rule`](Only)s are code: `fact` (what lines say; pure), `ask` (commands and replies), `herd`
+//! and `burst` (the servers of a herd), [`neighbor`](Neighbor) (a plain neighbor, `played` over the
+//! listener of `player`). What becomes of any rule is an [`outcome`](Outcome).
 
 mod ask;
 mod burst;

@@ -24,6 +24,9 @@ const KERNEL_BYTES: usize = 16 << 10;
 /// Longest line that is looked at, in bytes; an UPDATE has 512 at most.
 const MAX_LINE: usize = 1024;
 
+/// Lines that are kept, ten times what a rule brings about: a server may say more than it is told.
+const MOST_HEARD: usize = 200_000;
+
 /// Bytes that are read of one connection before the others have their turn.
 const TURN_BYTES: usize = 1 << 20;
 
@@ -190,7 +193,9 @@ impl Player {
         match Fact::of_update(line) {
             None => drop(self.wrong_line.get_or_insert_with(|| line.to_vec())),
             Some((fact, sender)) if fact.client.starts_with(&self.prefix) => {
-                self.heard.push(Heard { connection, fact, sender });
+                if self.heard.len() < MOST_HEARD {
+                    self.heard.push(Heard { connection, fact, sender });
+                }
             }
             Some(_) => {}
         }

@@ -35,6 +35,7 @@ pub(crate) fn run(args: &Check) -> Result<Exit, CommandError> {
     let Some(targets) = named(&addrs, &args.name, &settings, &mut report) else {
         return Ok(Exit::WrongAnswer);
     };
+    are_different(&targets)?;
     if !cases.is_empty() {
         for target in &targets {
             hold_to_transcripts(&cases, target, &settings, args.at_a_time, &mut report)?;
@@ -93,7 +94,7 @@ fn cannot_listen(
 /// Where the servers are. All of them must take a connection before any is checked.
 fn addresses(args: &Check) -> Result<Vec<SocketAddr>, CommandError> {
     if args.servers.is_empty() {
-        return Err(CommandError::Usage("say which server: HOST:PORT".into()));
+        return Err(CommandError::Usage("say which server to check: HOST:PORT".into()));
     }
     if ![0, args.servers.len()].contains(&args.name.len()) {
         let (names, servers) = (args.name.len(), args.servers.len());
@@ -143,6 +144,18 @@ fn named(
         })
     };
     addrs.iter().enumerate().map(name).collect::<Result<_, _>>().ok()
+}
+
+/// Servers of one herd have different names: the same twice would be a herd of fewer than it seems.
+fn are_different(targets: &[Target]) -> Result<(), CommandError> {
+    let is_again = |at: &usize| targets[..*at].iter().any(|it| it.name == targets[*at].name);
+    match (0..targets.len()).find(is_again) {
+        None => Ok(()),
+        Some(at) => {
+            let message = format!("two of the servers have the name {}", targets[at].name);
+            Err(CommandError::Usage(message))
+        }
+    }
 }
 
 fn hold_to_transcripts(
