@@ -96,9 +96,14 @@ pub(super) fn judge(load: &Load, outcome: &Outcome) -> Verdict {
 /// Lets a just-in-time compiler get to what a long-running server has: until then a request costs it several
 /// times as much, and how long that takes depends on the requests and not on the clock.
 pub(super) fn warm(scale: &Scale, herd: &Herd<'_>) -> Result<(), LoadError> {
-    if herd.has_just_in_time_compiler() {
-        let load = load(scale, herd, 16, 64);
-        run(&Load { warm_up: Duration::ZERO, duration: scale.compiling, ..load })?;
+    if !herd.has_just_in_time_compiler() {
+        return Ok(());
+    }
+    let servers = herd.addresses();
+    for address in servers {
+        let load = load_on(scale, address, None, 16, 64);
+        let duration = scale.compiling / servers.len() as u32;
+        run(&Load { warm_up: Duration::ZERO, duration, ..load })?;
     }
     Ok(())
 }

@@ -9,8 +9,21 @@ pub(super) struct Document(Vec<Block>);
 pub(super) enum Block {
     Heading(u8, String),
     Text(String),
-    Table { header: Vec<String>, rows: Vec<Vec<Cell>> },
-    Plot { file: String, svg: String, title: String },
+    /// Behind the first column stand numbers.
+    Table {
+        header: Vec<String>,
+        rows: Vec<Vec<Cell>>,
+    },
+    /// All columns are text.
+    Listing {
+        header: Vec<String>,
+        rows: Vec<Vec<Cell>>,
+    },
+    Plot {
+        file: String,
+        svg: String,
+        title: String,
+    },
     Preformatted(String),
 }
 
@@ -62,17 +75,19 @@ fn markdown(block: &Block) -> String {
         Block::Text(text) => format!("{}\n", text.replace('\n', "  \n")),
         Block::Plot { file, title, .. } => format!("![{title}](plots/{file})\n"),
         Block::Preformatted(text) => format!("```text\n{}\n```\n", text.trim_end()),
-        Block::Table { header, rows } => {
-            let mut text = format!("| {} |\n|---|", header.join(" | "));
-            text.push_str(&"---:|".repeat(header.len() - 1));
-            text.push('\n');
-            for row in rows {
-                let _ =
-                    writeln!(text, "| {} |", row.iter().map(cell).collect::<Vec<_>>().join(" | "));
-            }
-            text
-        }
+        Block::Table { header, rows } => table(header, rows, "---:|"),
+        Block::Listing { header, rows } => table(header, rows, "---|"),
     }
+}
+
+fn table(header: &[String], rows: &[Vec<Cell>], column: &str) -> String {
+    let columns = column.repeat(header.len() - 1);
+    let mut text = format!("| {} |\n|---|{columns}\n", header.join(" | "));
+    for row in rows {
+        let cells: Vec<_> = row.iter().map(cell).collect();
+        let _ = writeln!(text, "| {} |", cells.join(" | "));
+    }
+    text
 }
 
 fn cell(cell: &Cell) -> String {

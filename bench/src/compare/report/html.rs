@@ -1,11 +1,11 @@
 //! The report as one HTML page that needs nothing beside it. Pure.
 
-use super::document::{Block, Document};
+use super::document::{Block, Cell, Document};
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:75rem;margin:2rem auto;padding:0 1rem;color:#222}\
 table{border-collapse:collapse;margin:1rem 0;font-size:.85rem;font-variant-numeric:tabular-nums}\
 th,td{border-bottom:1px solid #ddd;padding:.25rem .6rem;text-align:right;white-space:nowrap}\
-th:first-child,td:first-child{text-align:left}\
+th:first-child,td:first-child,.text th,.text td{text-align:left}\
 div{overflow-x:auto}pre{background:#f6f6f6;padding:1rem;overflow-x:auto;font-size:.8rem}svg{max-width:100%;height:auto}";
 
 pub(super) fn page(document: &Document) -> String {
@@ -30,31 +30,24 @@ fn html(block: &Block) -> String {
             format!("<figure role=\"img\" aria-label=\"{}\">{svg}</figure>\n", escaped(title))
         }
         Block::Preformatted(text) => format!("<pre>{}</pre>\n", escaped(text.trim_end())),
-        Block::Table { header, rows } => {
-            let head: String = header
-                .iter()
-                .map(|text| format!("<th scope=\"col\">{}</th>", escaped(text)))
-                .collect();
-            let rows: String = rows
-                .iter()
-                .map(|row| {
-                    let cells: String = row
-                        .iter()
-                        .map(|cell| {
-                            let text = escaped(&cell.text);
-                            if cell.is_bold {
-                                format!("<td><b>{text}</b></td>")
-                            } else {
-                                format!("<td>{text}</td>")
-                            }
-                        })
-                        .collect();
-                    format!("<tr>{cells}</tr>\n")
-                })
-                .collect();
-            format!("<div><table>\n<tr>{head}</tr>\n{rows}</table></div>\n")
-        }
+        Block::Table { header, rows } => table(header, rows, ""),
+        Block::Listing { header, rows } => table(header, rows, " class=\"text\""),
     }
+}
+
+fn table(header: &[String], rows: &[Vec<Cell>], class: &str) -> String {
+    let head: String =
+        header.iter().map(|text| format!("<th scope=\"col\">{}</th>", escaped(text))).collect();
+    let rows: String = rows
+        .iter()
+        .map(|row| format!("<tr>{}</tr>\n", row.iter().map(cell).collect::<String>()))
+        .collect();
+    format!("<div><table{class}>\n<tr>{head}</tr>\n{rows}</table></div>\n")
+}
+
+fn cell(cell: &Cell) -> String {
+    let text = escaped(&cell.text);
+    if cell.is_bold { format!("<td><b>{text}</b></td>") } else { format!("<td>{text}</td>") }
 }
 
 fn escaped(text: &str) -> String {

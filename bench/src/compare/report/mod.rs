@@ -72,7 +72,7 @@ fn who(document: &mut Document, standings: &Standings) {
         let said = standings.said(rival).lines().last().unwrap_or_default().to_string();
         vec![Cell::plain(rival.name), Cell::plain(rival.about), Cell::plain(&said)]
     });
-    document.push(Block::Table { header, rows: rows.collect() });
+    document.push(Block::Listing { header, rows: rows.collect() });
     for (rival, word, said) in standings.absent() {
         document.text(&format!("Not measured: {rival}, {word}: {said}"));
     }

@@ -12,7 +12,7 @@ use super::{Plan, Trial};
 use crate::compare::CompareError;
 use crate::compare::bench::Bench;
 use crate::compare::herd::{Herd, SERVERS, Setup};
-use crate::compare::measure::{P50, P99, Taken};
+use crate::compare::measure::{P50, P99, Taken, warm};
 use crate::compare::reporters::{
     Watchers, client, report, report_new, report_steadily, wait_until_all_know,
 };
@@ -73,6 +73,7 @@ pub(super) fn plan_flood(bench: &Bench, _: &Samples) -> Plan {
 
 fn idle(bench: &Bench, rival: Rival) -> Result<Taken, CompareError> {
     let herd = Herd::five(rival, &bench.programs, &Setup::of(CONNECTIONS))?;
+    warm(&bench.scale, &herd)?;
     let mut taken = time_updates(bench, &herd, rival)?;
     let (messages, bytes) = cost(bench, &herd, rival)?;
     taken.extend([(MESSAGES, messages), (BYTES, bytes)]);
@@ -81,6 +82,7 @@ fn idle(bench: &Bench, rival: Rival) -> Result<Taken, CompareError> {
 
 fn loaded(bench: &Bench, rival: Rival) -> Result<Taken, CompareError> {
     let herd = Herd::five(rival, &bench.programs, &Setup::of(2 * CONNECTIONS))?;
+    warm(&bench.scale, &herd)?;
     let (is_over, servers) = (AtomicBool::new(false), [0, 1, 2, 3, 4]);
     thread::scope(|scope| {
         let loading = scope.spawn(|| {
@@ -197,6 +199,7 @@ fn loopback_bytes() -> io::Result<u64> {
 fn sustained(bench: &Bench, rival: Rival) -> Result<Taken, CompareError> {
     let is_one_shot = rival.is_one_shot();
     let herd = Herd::five(rival, &bench.programs, &Setup::of(CONNECTIONS))?;
+    warm(&bench.scale, &herd)?;
     wait_for_links(&mut Watchers::new(herd.addresses(), is_one_shot))?;
     let begun = Instant::now();
     let counts = report_new(herd.addresses(), bench.scale.flood_for, is_one_shot)?;
