@@ -61,7 +61,8 @@ herd-bench load 127.0.0.1:6379 --work geoadd --connections 16 --outstanding 64",
     note = "\
 Without --rate each connection keeps its outstanding requests in flight (closed loop). With it
 requests are due evenly spaced, whatever the server does (open loop): latency counts from when a
-request was due, and \"late\" says how far the generator itself was behind.
+request was due, and \"late\" says how far the generator itself was behind. Its threads then have priority
+over the server, if it is run as root.
 Replies are counted in the time after the warm-up, latencies are of the requests that were due in
 it; replies that are missing then are waited for 5 seconds. whatsat and mix report every client
 once before. If a reply is wrong or missing, or the server ends a connection, the exit code is 5."

@@ -59,6 +59,8 @@ pub(super) fn append(
     let mut text = Vec::new();
     let mut serializer = V2DeflateSerializer::new();
     let mut builder = IntervalLogWriterBuilder::new();
+    // What other readers of such logs look for.
+    builder.add_comment("[Histogram log format version 1.3]");
     builder.with_max_value_divisor(NANOS_PER_MILLI);
     let mut log = builder.begin_log_with(&mut text, &mut serializer)?;
     let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -145,11 +147,8 @@ mod tests {
         assert_eq!(merged.of(&title("node")).unwrap().len(), 10);
         assert!(merged.of(&title("go")).is_none());
         let text = std::fs::read_to_string(directory.path().join("throughput.hlog")).unwrap();
-        assert_eq!(
-            text.matches("HistogramLogVersion").count() + text.matches("StartTimestamp").count(),
-            2,
-            "{text}"
-        );
+        assert_eq!(text.matches("log format version").count(), 1, "{text}");
+        assert_eq!(text.matches("MaxValueDivisor").count(), 1, "{text}");
     }
 
     #[test]

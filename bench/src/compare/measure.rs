@@ -110,7 +110,12 @@ pub(super) fn warm(scale: &Scale, herd: &Herd<'_>) -> Result<(), LoadError> {
 
 /// IAMAT in a closed loop on the first server of a herd.
 pub(super) fn load(scale: &Scale, herd: &Herd<'_>, connections: usize, outstanding: usize) -> Load {
-    load_on(scale, herd.address(0), herd.pid(), connections, outstanding)
+    let load = load_on(scale, herd.address(0), herd.pid(), connections, outstanding);
+    match herd.has_just_in_time_compiler() {
+        // The code that pipelined requests run through is not all of it.
+        true => Load { warm_up: load.warm_up + scale.compiling / 2, ..load },
+        false => load,
+    }
 }
 
 /// The same on an address.

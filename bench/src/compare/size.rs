@@ -11,10 +11,8 @@ pub(super) const CONCERNS: [&str; 8] =
 
 /// Modules of the herd whose concern their names do not say.
 const HERD: &[(&str, &str)] = &[
-    ("cli", "main"),
     ("main", "main"),
     ("commands/serve", "main"),
-    ("commands/stop", "main"),
     ("config", "config"),
     ("log", "log"),
     ("protocol", "protocol"),

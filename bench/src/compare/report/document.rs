@@ -19,6 +19,7 @@ pub(super) enum Block {
         header: Vec<String>,
         rows: Vec<Vec<Cell>>,
     },
+    List(Vec<String>),
     Plot {
         file: String,
         svg: String,
@@ -73,6 +74,7 @@ fn markdown(block: &Block) -> String {
     match block {
         Block::Heading(level, text) => format!("{} {text}\n", "#".repeat(usize::from(*level))),
         Block::Text(text) => format!("{}\n", text.replace('\n', "  \n")),
+        Block::List(items) => items.iter().map(|item| format!("- {item}\n")).collect(),
         Block::Plot { file, title, .. } => format!("![{title}](plots/{file})\n"),
         Block::Preformatted(text) => format!("```text\n{}\n```\n", text.trim_end()),
         Block::Table { header, rows } => table(header, rows, "---:|"),

@@ -25,6 +25,11 @@ fn html(block: &Block) -> String {
     match block {
         Block::Heading(level, text) => format!("<h{level}>{}</h{level}>\n", escaped(text)),
         Block::Text(text) => format!("<p>{}</p>\n", escaped(text).replace('\n', "<br>")),
+        Block::List(items) => {
+            let items: String =
+                items.iter().map(|item| format!("<li>{}</li>\n", escaped(item))).collect();
+            format!("<ul>\n{items}</ul>\n")
+        }
         // The plotter writes no markup from outside but texts, and escapes those.
         Block::Plot { svg, title, .. } => {
             format!("<figure role=\"img\" aria-label=\"{}\">{svg}</figure>\n", escaped(title))

@@ -1,5 +1,6 @@
 //! The report: the same tables and plots as Markdown, with the plots beside it, and as one HTML page.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
@@ -58,7 +59,7 @@ fn heading(document: &mut Document) {
         "Medians over the rounds; percentiles are of the merged histograms of all rounds. In brackets the ratio to \
          {REFERENCE} in the same rounds, with its bootstrap interval at {:.0} %. Bold: the best of those who speak the herd's \
          protocol, and whoever cannot be told from it by that interval. An asterisk: replies were wrong or missing, or a round \
-         failed; the note below the table says what. \"at least\" and \"at most\": the generator was the limit \
+         failed; a list below the tables says what. \"at least\" and \"at most\": the generator was the limit \
          in every round, so the rival may do better. The references (echo, Redis, memcached) do less work than the herd, \
          or other work: the echo is the ceiling.",
         super::statistics::CONFIDENCE * 100.0
@@ -90,6 +91,8 @@ fn of_scenario(
     document.text(&(scenario.about)(scale));
     document.text(&table::rounds(scenario, samples));
     let merged = histograms::merge(&out.join("histograms"), scenario.name)?;
+    // Most tables of a scenario have the same.
+    let mut notes = BTreeSet::new();
     for figure in scenario.figures {
         let table = table::Table::of(scenario, figure, settings, samples, &merged);
         if table.is_empty() {
@@ -97,15 +100,17 @@ fn of_scenario(
         }
         document.heading(3, figure.title);
         document.push(table.block());
-        for note in table.notes() {
-            document.text(&note);
-        }
-        if figure.is_plotted
+        notes.extend(table.notes());
+        if !figure.is_circumstance
             && let Some(svg) = plot::of(figure.title, &table)
         {
             let file = plot::file_name(scenario.name, figure.measure);
             document.push(Block::Plot { file, svg, title: figure.title.to_string() });
         }
+    }
+    if !notes.is_empty() {
+        document.heading(3, "What was not as it should be");
+        document.push(Block::List(notes.into_iter().collect()));
     }
     Ok(())
 }

@@ -93,7 +93,8 @@ impl Table {
                         Some(latencies.value_at_quantile(quantile) as f64 / 1e3)
                     });
                     let reference = gather(REFERENCE, setting);
-                    let to = (rival != REFERENCE).then_some(&reference);
+                    let is_compared = rival != REFERENCE && !figure.is_circumstance;
+                    let to = is_compared.then_some(&reference);
                     Entry::of(gathered, latencies, to, figure.more_is_better)
                 })
                 .collect();
@@ -101,7 +102,8 @@ impl Table {
                 table.rows.push(Row { rival, entries });
             }
         }
-        for (column, setting) in settings.iter().enumerate() {
+        let columns = settings.iter().enumerate().filter(|_| !figure.is_circumstance);
+        for (column, setting) in columns {
             table.mark_best(column, figure.more_is_better, &|rival| gather(rival, setting));
         }
         table
@@ -161,7 +163,7 @@ impl Table {
     pub(super) fn notes(&self) -> Vec<String> {
         let line = |(whose, notes): (&String, &BTreeSet<String>)| {
             let notes: Vec<&str> = notes.iter().map(String::as_str).collect();
-            format!("* {whose}: {}", notes.join("; "))
+            format!("{whose}: {}", notes.join("; "))
         };
         self.notes.iter().map(line).collect()
     }
@@ -305,9 +307,9 @@ mod tests {
         assert_eq!(
             table.notes(),
             [
-                "* echo, 16 x 1: the generator was the limit",
-                "* node, 16 x 1: it ended",
-                "* tokio, 16 x 1: 3 missing"
+                "echo, 16 x 1: the generator was the limit",
+                "node, 16 x 1: it ended",
+                "tokio, 16 x 1: 3 missing"
             ]
         );
     }

@@ -173,10 +173,12 @@ fn report_paced(herd: &Herd<'_>, rival: Rival, updates: usize) -> Result<(), Com
     Ok(())
 }
 
-/// UPDATE lines in the logs: each server has one for each that it got.
+/// UPDATE lines in the logs: each server has one for each that it got. The herd's have one for each that
+/// it sent too, `to NAME UPDATE ...`.
 fn update_lines(bench: &Bench, herd: &Herd<'_>) -> Result<usize, CompareError> {
     thread::sleep(bench.scale.log_written);
-    let count = |path| Ok(fs::read_to_string(path)?.matches(" UPDATE ").count());
+    let is_received = |line: &&str| line.contains(" UPDATE ") && !line.contains(" INFO  to ");
+    let count = |path| Ok(fs::read_to_string(path)?.lines().filter(is_received).count());
     herd.logs().iter().map(count).sum::<io::Result<usize>>().map_err(CompareError::Files)
 }
 

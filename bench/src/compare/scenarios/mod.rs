@@ -37,16 +37,16 @@ pub(super) struct Figure {
     pub(super) more_is_better: bool,
     /// Taken from the merged histograms of these latencies, at this quantile, in microseconds.
     pub(super) percentile: Option<(&'static str, f64)>,
-    /// Shown as a plot too.
-    pub(super) is_plotted: bool,
+    /// A circumstance, by which nobody is better: without ratios, and without a plot.
+    pub(super) is_circumstance: bool,
 }
 
 const fn more(title: &'static str, measure: &'static str) -> Figure {
-    Figure { title, measure, more_is_better: true, percentile: None, is_plotted: true }
+    Figure { title, measure, more_is_better: true, percentile: None, is_circumstance: false }
 }
 
 const fn less(title: &'static str, measure: &'static str) -> Figure {
-    Figure { title, measure, more_is_better: false, percentile: None, is_plotted: true }
+    Figure { title, measure, more_is_better: false, percentile: None, is_circumstance: false }
 }
 
 const fn latency(
@@ -56,11 +56,11 @@ const fn latency(
     quantile: f64,
 ) -> Figure {
     let percentile = Some((of, quantile));
-    Figure { title, measure, more_is_better: false, percentile, is_plotted: true }
+    Figure { title, measure, more_is_better: false, percentile, is_circumstance: false }
 }
 
 const fn beside(figure: Figure) -> Figure {
-    Figure { is_plotted: false, ..figure }
+    Figure { is_circumstance: true, ..figure }
 }
 
 const THROUGHPUT: &[Figure] = &[

@@ -82,6 +82,11 @@ fn sample(
         pid: None,
         ..reports.clone()
     };
+    if rival.has_just_in_time_compiler() {
+        // Look-ups are code too, and open the connections to the service.
+        let (warm_up, duration) = (Duration::ZERO, bench.scale.compiling);
+        run(&Load { rate: None, warm_up, duration, ..questions.clone() })?;
+    }
     let (reports_outcome, questions_outcome) = both(&reports, &questions)?;
     let mut taken = Taken::of(&reports, &reports_outcome, "IAMAT");
     taken.extend([
