@@ -138,30 +138,48 @@ impl From<&cli::Load> for Load {
 ///
 /// [`LoadError`]. Wrong and missing replies are no error: the outcome counts them.
 pub(crate) fn run(load: &Load) -> Result<Outcome, LoadError> {
+    if load.work.asks() && !load.are_known {
+        report_all(load)?;
+    }
+    let address = resolve(&load.address)?;
+    let (idle, [memory_before_idle, memory_after_idle]) = hold_idle(load)?;
+    let streams = connect(load, address, load.connections)?;
+    let (mut tally, server_cpu) = generate(load, address, streams)?;
+    tally.idle_ended = idle.iter().filter(|stream| has_ended(stream)).count() as u64;
+    Ok(Outcome::new(
+        load,
+        tally,
+        server_cpu,
+        [memory_before_idle, memory_after_idle, memory(load)?],
+    ))
+}
+
+/// Opens the idle connections, and says what is in use before, and when the server has accepted them.
+///
+/// # Errors
+///
+/// [`LoadError`].
+pub(crate) fn hold_idle(load: &Load) -> Result<(Vec<TcpStream>, [Option<Memory>; 2]), LoadError> {
     let wanted = load.connections + load.idle + OTHER_FILES;
     let limit = rlimit::increase_nofile_limit(u64::MAX)?;
     if limit < wanted as u64 {
         return Err(LoadError::Files { wanted, limit });
-    }
-    let memory = || load.pid.map(Memory::of).transpose().map_err(LoadError::Process);
-    if load.work.asks() && !load.are_known {
-        report_all(load)?;
     }
     let address = resolve(&load.address)?;
     if load.idle > 0 {
         // What a first request makes the server allocate is not for the idle ones.
         wait_until_accepted(load, address)?;
     }
-    let memory_before_idle = memory()?;
+    let before = memory(load)?;
     let idle = connect(load, address, load.idle)?;
     if load.idle > 0 {
         wait_until_accepted(load, address)?;
     }
-    let memory_after_idle = memory()?;
-    let streams = connect(load, address, load.connections)?;
-    let (mut tally, server_cpu) = generate(load, address, streams)?;
-    tally.idle_ended = idle.iter().filter(|stream| has_ended(stream)).count() as u64;
-    Ok(Outcome::new(load, tally, server_cpu, [memory_before_idle, memory_after_idle, memory()?]))
+    Ok((idle, [before, memory(load)?]))
+}
+
+fn memory(load: &Load) -> Result<Option<Memory>, LoadError> {
+    load.pid.map(Memory::of).transpose().map_err(LoadError::Process)
 }
 
 fn connect(load: &Load, address: SocketAddr, count: usize) -> Result<Vec<TcpStream>, LoadError> {

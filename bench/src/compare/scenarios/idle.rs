@@ -4,11 +4,11 @@ use super::{Plan, Trial, throughput};
 use crate::compare::CompareError;
 use crate::compare::bench::Bench;
 use crate::compare::herd::{Herd, Setup};
-use crate::compare::measure::{P99, RATE, Taken, judge, load, warm};
+use crate::compare::measure::{P99, RATE, Taken, load, warm};
 use crate::compare::rivals::Rival;
 use crate::compare::sample::Samples;
 use crate::compare::scale::Scale;
-use crate::load::{Load, Memory, run};
+use crate::load::{Load, Memory, hold_idle};
 
 pub(super) const NAME: &str = "idle";
 
@@ -40,39 +40,35 @@ pub(super) fn plan(bench: &Bench, _: &Samples) -> Plan {
     })
 }
 
-/// Two servers, one after the other: one without, and one with the idle connections and what the
-/// rival holds ready for them, threads for instance.
+/// Servers with the idle connections, and with what the rival holds ready for them (threads, for instance),
+/// and servers without. Memory is read before there is any load: garbage that a collector has not looked
+/// for yet would hide a thousand connections.
 fn sample(bench: &Bench, rival: Rival, idle: usize) -> Result<Taken, CompareError> {
+    let (before, after) = (memory(bench, rival, 1)?, memory(bench, rival, idle + 1)?);
     let alone = with(bench, rival, 0)?;
     let mut taken = with(bench, rival, idle)?;
     let grown = |before: u64, after: u64| after.saturating_sub(before) as f64 / idle as f64;
-    let (before, after) = (alone.memory, taken.memory);
-    let of =
-        |taken: &Measured, name: &str| taken.taken.values.get(name).copied().unwrap_or(f64::NAN);
-    let values = [
+    let of = |taken: &Taken, name: &str| taken.values.get(name).copied().unwrap_or(f64::NAN);
+    taken.extend([
         (RESIDENT, grown(before.resident, after.resident)),
         (KERNEL, grown(before.kernel, after.kernel)),
         (RATE_KEPT, of(&taken, RATE) / of(&alone, RATE)),
         (P99_GROWN, of(&taken, P99) / of(&alone, P99)),
-    ];
-    taken.taken.extend(values);
-    taken.taken.and(alone.taken.verdict);
-    Ok(taken.taken)
+    ]);
+    taken.and(alone.verdict);
+    Ok(taken)
 }
 
-struct Measured {
-    taken: Taken,
-    /// When all are connected.
-    memory: Memory,
+/// Of a server that was started for so many idle connections, with them.
+fn memory(bench: &Bench, rival: Rival, idle: usize) -> Result<Memory, CompareError> {
+    let herd = Herd::lone(rival, &bench.programs, &Setup::of(ACTIVE + idle))?;
+    let (_connections, [_, memory]) =
+        hold_idle(&Load { idle, ..load(&bench.scale, &herd, ACTIVE, 1) })?;
+    memory.ok_or(CompareError::NoMemory)
 }
 
-fn with(bench: &Bench, rival: Rival, idle: usize) -> Result<Measured, CompareError> {
+fn with(bench: &Bench, rival: Rival, idle: usize) -> Result<Taken, CompareError> {
     let herd = Herd::lone(rival, &bench.programs, &Setup::of(ACTIVE + idle))?;
     warm(&bench.scale, &herd)?;
-    let load = Load { idle, ..load(&bench.scale, &herd, ACTIVE, 1) };
-    let outcome = run(&load)?;
-    let memory = outcome.memory_after_idle.ok_or(CompareError::NoMemory)?;
-    let mut taken = Taken::of(&load, &outcome, "IAMAT");
-    taken.and(judge(&load, &outcome));
-    Ok(Measured { taken, memory })
+    throughput::measured(&Load { idle, ..load(&bench.scale, &herd, ACTIVE, 1) })
 }
