@@ -68,7 +68,7 @@ impl Taken {
         self.values.extend(values.into_iter().map(|(name, value)| (name.to_string(), value)));
     }
 
-    /// The worse of the verdicts counts.
+    /// What else was found counts if nothing was before.
     pub(super) fn and(&mut self, verdict: Verdict) {
         if self.verdict == Verdict::Clean {
             self.verdict = verdict;
@@ -77,7 +77,7 @@ impl Taken {
 }
 
 /// Wrong replies mark a sample, whatever the generator did.
-pub(super) fn judge(load: &Load, outcome: &Outcome) -> Verdict {
+fn judge(load: &Load, outcome: &Outcome) -> Verdict {
     if let Some(fault) = outcome.fault() {
         return Verdict::Marked(fault);
     }

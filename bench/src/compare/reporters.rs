@@ -148,11 +148,7 @@ pub(super) fn report_steadily(
 }
 
 /// The clients of `names` that a server does not know.
-pub(super) fn unknown(
-    address: &str,
-    names: &[String],
-    is_one_shot: bool,
-) -> Result<Vec<String>, ClientError> {
+fn unknown(address: &str, names: &[String], is_one_shot: bool) -> Result<Vec<String>, ClientError> {
     let question = |name: &String| format!("WHATSAT {name} 0 0");
     let mut replies = Vec::with_capacity(names.len());
     if is_one_shot {

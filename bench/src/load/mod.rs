@@ -31,6 +31,7 @@ pub(crate) use outcome::Outcome;
 use replies::Splitter;
 use requests::Requests;
 use schedule::Schedule;
+pub(crate) use tally::histogram;
 use tally::{Tally, Window};
 pub(crate) use work::Work;
 

@@ -54,7 +54,8 @@ pub(super) struct Tally {
     pub(super) cpu: Duration,
 }
 
-pub(super) fn histogram() -> Histogram<u64> {
+/// For latencies in nanoseconds; all have the same bounds, so that they can be merged.
+pub(crate) fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, LONGEST_NANOS, DIGITS).expect("the bounds are in order")
 }
 

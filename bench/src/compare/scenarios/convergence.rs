@@ -6,8 +6,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hdrhistogram::Histogram;
-
 use super::{Plan, Trial};
 use crate::compare::CompareError;
 use crate::compare::bench::Bench;
@@ -19,6 +17,7 @@ use crate::compare::reporters::{
 use crate::compare::rivals::{ALL, Pool, Rival};
 use crate::compare::sample::{Samples, Verdict};
 use crate::compare::scale::Scale;
+use crate::load::histogram;
 
 pub(super) const NAME: &str = "convergence";
 pub(super) const FLOOD: &str = "flood";
@@ -101,7 +100,7 @@ fn time_updates(bench: &Bench, herd: &Herd<'_>, rival: Rival) -> Result<Taken, C
     let mut watchers = Watchers::new(herd.addresses(), rival.is_one_shot());
     // Only once all links are up.
     wait_for_links(&mut watchers)?;
-    let mut times = Histogram::new_with_bounds(1, 60_000_000_000, 3).expect("in order");
+    let mut times = histogram();
     let begun = Instant::now();
     let mut lost = 0;
     for number in 0..bench.scale.updates {

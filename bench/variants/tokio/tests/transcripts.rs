@@ -4,55 +4,30 @@
 
 mod support;
 
-use std::path::Path;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use herd::check::{Case, Settings, parse, run};
+use herd::check::{Outcome, Settings, Target, Verdict, run_all, transcripts};
+use herd::protocol::ServerName;
 use support::Conf;
 
 /// Cases under way at a time, against one server.
 const THREADS: usize = 8;
-
-fn cases(settings: &Settings) -> Vec<(String, Case)> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../tests/transcripts");
-    let mut cases = Vec::new();
-    for entry in std::fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_some_and(|extension| extension == "txt") {
-            let file = path.file_name().unwrap().to_string_lossy().into_owned();
-            let parsed = parse(&std::fs::read_to_string(&path).unwrap()).unwrap();
-            cases.extend(parsed.into_iter().map(|case| (file.clone(), case)));
-        }
-    }
-    cases.retain(|(_, case)| settings.meet(&case.needs));
-    cases
-}
 
 /// Every case that these settings allow holds, and there are at least `least` of them.
 #[track_caller]
 fn holds(conf: &str, settings: &Settings, least: usize) {
     let conf = Conf::alone(conf);
     let server = conf.start("Ball");
-    let cases = cases(settings);
-    assert!(cases.len() >= least, "only {} cases to run", cases.len());
-    let next = AtomicUsize::new(0);
-    let failures = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for _ in 0..THREADS {
-            scope.spawn(|| {
-                while let Some((file, case)) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if let Err(mismatch) = run(case, server.address, "Ball", settings) {
-                        let failure = format!("{file}:{}: {}\n  {mismatch}", case.line, case.name);
-                        failures.lock().unwrap().push(failure);
-                    }
-                }
-            });
-        }
-    });
-    let failures = failures.into_inner().unwrap();
-    assert!(failures.is_empty(), "{} of {}:\n{}", failures.len(), cases.len(), failures.join("\n"));
+    let target = Target { addr: server.address, name: ServerName::parse(b"Ball").unwrap() };
+    let (mut holds, mut failures) = (0, String::new());
+    let told = |Outcome { group, rule, verdict, .. }| match verdict {
+        Verdict::Holds => holds += 1,
+        Verdict::Fails(mismatch) => failures += &format!("{group}: {rule}\n  {mismatch}\n"),
+        Verdict::Skipped(_) => {}
+    };
+    run_all(&transcripts(), &target, settings, THREADS, told).unwrap();
+    assert!(failures.is_empty(), "{failures}");
+    assert!(holds >= least, "only {holds} cases were run");
 }
 
 #[test]
