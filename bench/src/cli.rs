@@ -208,7 +208,7 @@ pub(crate) struct Compare {
     #[argh(option, arg_name = "N", from_str_fn(positive))]
     pub(crate) rounds: Option<usize>,
 
-    /// how long each sample is measured [default: 3]
+    /// how long each sample is measured [default: 1]
     #[argh(option, arg_name = "SECONDS", from_str_fn(some_seconds))]
     pub(crate) seconds: Option<Duration>,
 

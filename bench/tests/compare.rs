@@ -89,7 +89,7 @@ fn takes_part(rival: &str, part: &str) -> bool {
     match rival {
         "herd plain links" => floods,
         "asyncio as reported" => floods || part == "pipelined",
-        "java pool of 200" => !floods,
+        "java pool of 200" => !floods && !matches!(part, "latency" | "cores"),
         "echo" => matches!(part, "throughput" | "pipelined" | "cores"),
         "Redis SET" | "Redis GEOADD" | "memcached set" => {
             matches!(part, "throughput" | "pipelined")

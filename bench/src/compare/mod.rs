@@ -48,6 +48,8 @@ use standings::Standings;
 pub(crate) enum CompareError {
     #[error("{}: no such program; build it: cargo build --release --workspace", .0.display())]
     NoHerd(PathBuf),
+    #[error("{}: no such directory; give that of the variants with --variants", .0.display())]
+    NoVariants(PathBuf),
     #[error("no {what} is named {name:?}; there are {there}")]
     Unknown { what: &'static str, name: String, there: String },
     #[error("{0}")]
@@ -128,6 +130,8 @@ fn take(
         progress.begin(open.len());
         for trial in open {
             progress.next(&trial.key);
+            // What clients are drawn follows from the printed seed.
+            fastrand::seed(bench.seed ^ trial.key.round as u64);
             let taken = (trial.run)(bench).unwrap_or_else(|error| Taken::failed(&error));
             keep(&trial, taken, samples, out).map_err(CompareError::Files)?;
         }

@@ -122,6 +122,11 @@ impl Rival {
         *self == AS_REPORTED
     }
 
+    /// True for those that leave connections without replies once there are more than they have threads.
+    pub(super) fn is_starving(&self) -> bool {
+        self.pool != Pool::AsConnections
+    }
+
     /// True for those that are slow at first.
     pub(super) fn has_just_in_time_compiler(&self) -> bool {
         matches!(self.kind, Kind::Java(_) | Kind::Node)
@@ -172,12 +177,17 @@ impl Programs {
     /// When the herd is not built.
     pub(super) fn find(herd: Option<&Path>, variants: Option<&Path>) -> Result<Self, CompareError> {
         let bench = std::env::current_exe().map_err(CompareError::Files)?;
-        let herd = herd.map_or_else(|| bench.with_file_name("herd"), Path::to_path_buf);
+        // Servers are started in directories of their own.
+        let absolute = |path: PathBuf| std::path::absolute(path).map_err(CompareError::Files);
+        let herd = absolute(herd.map_or_else(|| bench.with_file_name("herd"), Path::to_path_buf))?;
         if !herd.is_file() {
             return Err(CompareError::NoHerd(herd));
         }
         let beside_source = || Path::new(env!("CARGO_MANIFEST_DIR")).join("variants");
-        let variants = variants.map_or_else(beside_source, Path::to_path_buf);
+        let variants = absolute(variants.map_or_else(beside_source, Path::to_path_buf))?;
+        if !variants.is_dir() {
+            return Err(CompareError::NoVariants(variants));
+        }
         Ok(Self { tokio: herd.with_file_name("herd-tokio"), herd, variants })
     }
 

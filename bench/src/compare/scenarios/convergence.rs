@@ -14,7 +14,7 @@ use crate::compare::measure::{P50, P99, Taken, warm};
 use crate::compare::reporters::{
     Watchers, client, report, report_new, report_steadily, wait_until_all_know,
 };
-use crate::compare::rivals::{ALL, Pool, Rival};
+use crate::compare::rivals::{ALL, Rival};
 use crate::compare::sample::{Samples, Verdict};
 use crate::compare::scale::Scale;
 use crate::load::histogram;
@@ -50,7 +50,7 @@ pub(super) fn flood_settings(_: &Scale) -> Vec<String> {
 
 /// A pool of 200 is no other than one of as many threads as there are connections here.
 pub(super) fn takers() -> impl Iterator<Item = Rival> {
-    ALL.iter().copied().filter(|rival| rival.pool == Pool::AsConnections)
+    ALL.iter().copied().filter(|rival| !rival.is_starving())
 }
 
 pub(super) fn plan(bench: &Bench, _: &Samples) -> Plan {
@@ -63,7 +63,7 @@ pub(super) fn plan(bench: &Bench, _: &Samples) -> Plan {
 }
 
 pub(super) fn plan_flood(bench: &Bench, _: &Samples) -> Plan {
-    bench.each_round(FLOOD, |trials| {
+    bench.each_long_round(FLOOD, |trials| {
         for rival in bench.rivals(takers()) {
             trials.push(Trial::new(SUSTAINED, rival.name, move |bench| sustained(bench, rival)));
         }

@@ -42,7 +42,7 @@ fn add(
     (connections, outstanding): (usize, usize),
     cores: usize,
 ) {
-    for rival in bench.rivals(throughput::takers()) {
+    for rival in bench.rivals(throughput::who_serve_all()) {
         trials.push(Trial::new(setting, rival.name, move |bench| {
             on(cores, || throughput::one(bench, rival, connections, outstanding))
         }));

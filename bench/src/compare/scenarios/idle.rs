@@ -29,7 +29,7 @@ pub(super) fn settings(scale: &Scale) -> Vec<String> {
 }
 
 pub(super) fn plan(bench: &Bench, _: &Samples) -> Plan {
-    bench.each_round(NAME, |trials| {
+    bench.each_long_round(NAME, |trials| {
         for rival in bench.rivals(throughput::takers()) {
             for &idle in bench.scale.idle {
                 trials.push(Trial::new(&setting(idle), rival.name, move |bench| {

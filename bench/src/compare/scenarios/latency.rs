@@ -43,7 +43,7 @@ pub(super) fn settings(_: &Scale) -> Vec<String> {
 pub(super) fn plan(bench: &Bench, samples: &Samples) -> Plan {
     let connections = bench.scale.some_connections();
     let maxima = bench.each_round(NAME, |trials| {
-        for rival in bench.rivals(throughput::takers()) {
+        for rival in bench.rivals(throughput::who_serve_all()) {
             trials.push(Trial::new(MAXIMUM, rival.name, move |bench| {
                 throughput::one(bench, rival, connections, 1)
             }));
@@ -53,14 +53,8 @@ pub(super) fn plan(bench: &Bench, samples: &Samples) -> Plan {
         return maxima;
     }
     let maximum = |rival| median_of(&samples.gather(NAME, MAXIMUM, rival, RATE).rounds);
-    let all: Vec<_> = bench.rivals(throughput::takers()).collect();
-    // One that starves serves some connections as fast as ever, and has no maximum over all.
-    let sound = |rival: &str| !samples.gather(NAME, MAXIMUM, rival, RATE).is_marked;
-    let slowest = all
-        .iter()
-        .filter(|rival| sound(rival.name))
-        .filter_map(|rival| maximum(rival.name))
-        .fold(f64::INFINITY, f64::min);
+    let all: Vec<_> = bench.rivals(throughput::who_serve_all()).collect();
+    let slowest = all.iter().filter_map(|rival| maximum(rival.name)).fold(f64::INFINITY, f64::min);
     bench.each_round(NAME, |trials| {
         for &rival in &all {
             let Some(own) = maximum(rival.name) else { continue };

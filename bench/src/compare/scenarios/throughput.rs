@@ -81,6 +81,11 @@ pub(super) fn takers() -> impl Iterator<Item = Rival> {
     ALL.iter().copied().filter(|rival| !rival.is_one_shot() && *rival != LOTS_PLAIN)
 }
 
+/// Those of them that serve every connection; what the others do with many shows in the throughput.
+pub(super) fn who_serve_all() -> impl Iterator<Item = Rival> {
+    takers().filter(|rival| !rival.is_starving())
+}
+
 /// One rival with so many connections.
 pub(super) fn one(
     bench: &Bench,
@@ -130,7 +135,11 @@ pub(super) fn plan_one_shot(bench: &Bench, _: &Samples) -> Plan {
             trials.push(Trial::new(&format!("{AT_A_TIME} at a time"), rival.name, move |bench| {
                 let setup = Setup { commands_per_connection: Some(1), ..Setup::of(4 * AT_A_TIME) };
                 let herd = Herd::lone(rival, &bench.programs, &setup)?;
-                let load = load(&bench.scale, &herd, AT_A_TIME, 1);
+                let mut load = load(&bench.scale, &herd, AT_A_TIME, 1);
+                if rival.has_just_in_time_compiler() {
+                    // Of these there are few a second.
+                    load.warm_up += 2 * bench.scale.compiling;
+                }
                 measured(&Load { one_shot: true, ..load })
             }));
         }
