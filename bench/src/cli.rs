@@ -158,7 +158,8 @@ pub(crate) struct Echo {
     help_triggers("-h", "--help", "help"),
     example = "herd-bench places --listen 127.0.0.1:7001 --delay 0.2",
     note = "\
-It speaks what [places] provider = \"google-legacy\" asks for; set base_url to where it listens.
+It speaks what [places] provider = \"google-legacy\" asks for; set base_url to where it listens. GET
+/delay/SECONDS gives answers to what is asked later another delay.
 Says \"ready places ADDRESS\" when it listens, and answers until it is ended (Ctrl-C)."
 )]
 pub(crate) struct Places {
@@ -212,7 +213,7 @@ pub(crate) struct Compare {
     #[argh(option, arg_name = "SECONDS", from_str_fn(some_seconds))]
     pub(crate) seconds: Option<Duration>,
 
-    /// of the order [default: the clock's]
+    /// of the order, and of the clients that are drawn [default: the clock's]
     #[argh(option, arg_name = "N")]
     pub(crate) seed: Option<u64>,
 

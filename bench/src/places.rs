@@ -1,8 +1,10 @@
-//! A stand-in for Google's older Nearby Search: the same answer to every question, after a delay. On
-//! tokio, so that any number of questions may wait at once.
+//! A stand-in for Google's older Nearby Search: the same answer to every question, after a delay, which
+//! `GET /delay/SECONDS` changes. On tokio, so that any number of questions may wait at once.
 
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use herd::listening;
@@ -13,6 +15,9 @@ use tokio::runtime;
 
 /// Results of an answer: as many as Google sends at most.
 const RESULTS: usize = 20;
+
+/// How a request for another delay begins.
+const DELAY_PATH: &str = "GET /delay/";
 
 /// Longest head of a request.
 const LONGEST_HEAD: usize = 16 * 1024;
@@ -37,24 +42,70 @@ async fn serve(listener: std::net::TcpListener, delay: Duration) -> io::Result<(
     // Who started it may have closed its end.
     let _ = ready.and_then(|()| stdout.flush());
     let answer: &'static str = Box::leak(answer().into_boxed_str());
+    let delay = Arc::new(Delay::new(delay));
     loop {
         let (stream, _) = listener.accept().await?;
+        let delay = Arc::clone(&delay);
         // A connection that fails is its client's loss alone.
         tokio::spawn(async move {
-            let _ = converse(stream, answer, delay).await;
+            let _ = converse(stream, answer, &delay).await;
         });
     }
 }
 
+/// Has the stand-in at `address` take that long from now on, of what is asked after this returns.
+///
+/// # Errors
+///
+/// When it can't be asked.
+pub(crate) fn set_delay(address: &str, delay: Duration) -> io::Result<()> {
+    let mut stream = std::net::TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    write!(stream, "{DELAY_PATH}{} HTTP/1.1\r\n\r\n", delay.as_secs_f64())?;
+    // What it answers with begins when it is done.
+    stream.read_exact(&mut [0])
+}
+
+/// Nanoseconds.
+struct Delay(AtomicU64);
+
+impl Delay {
+    fn new(delay: Duration) -> Self {
+        Self(AtomicU64::new(nanos(delay)))
+    }
+
+    fn get(&self) -> Duration {
+        Duration::from_nanos(self.0.load(Ordering::Relaxed))
+    }
+
+    fn set(&self, delay: Duration) {
+        self.0.store(nanos(delay), Ordering::Relaxed);
+    }
+}
+
+fn nanos(delay: Duration) -> u64 {
+    u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// What stands before the next space.
+fn seconds(text: &[u8]) -> Option<Duration> {
+    let end = memchr::memchr(b' ', text)?;
+    let seconds = std::str::from_utf8(&text[..end]).ok()?.parse().ok()?;
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
 /// Requests have no bodies: each ends at its empty line.
-async fn converse(mut stream: TcpStream, answer: &str, delay: Duration) -> io::Result<()> {
+async fn converse(mut stream: TcpStream, answer: &str, delay: &Delay) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut input = Vec::new();
     loop {
         while let Some(end) = memmem::find(&input, b"\r\n\r\n") {
+            let asked_for = input.strip_prefix(DELAY_PATH.as_bytes()).and_then(seconds);
             input.drain(..end + 4);
-            if !delay.is_zero() {
-                tokio::time::sleep(delay).await;
+            match (asked_for, delay.get()) {
+                (Some(asked_for), _) => delay.set(asked_for),
+                (None, Duration::ZERO) => {}
+                (None, delay) => tokio::time::sleep(delay).await,
             }
             stream.write_all(answer.as_bytes()).await?;
         }
@@ -90,6 +141,16 @@ fn answer() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_delay_can_be_changed() {
+        assert_eq!(seconds(b"0.25 HTTP/1.1"), Some(Duration::from_millis(250)));
+        assert_eq!(seconds(b"-1 HTTP/1.1"), None);
+        assert_eq!(seconds(b"0.25"), None);
+        let delay = Delay::new(Duration::from_secs(2));
+        delay.set(Duration::ZERO);
+        assert_eq!(delay.get(), Duration::ZERO);
+    }
 
     #[test]
     fn the_answer_is_json_of_as_many_results_as_google_gives() {

@@ -1,5 +1,5 @@
 //! Latencies as HdrHistogram interval logs, which other tools read too: one file a scenario, one interval a
-//! sample, tagged `RIVAL|SETTING|WHAT` with `_` for spaces.
+//! sample, tagged `RIVAL|SETTING|WHAT|ROUND` with `_` for spaces.
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
@@ -26,19 +26,36 @@ pub(super) struct Title<'a> {
 }
 
 impl Title<'_> {
+    /// Without the round.
     fn tag(&self) -> String {
         format!("{}|{}|{}", self.rival, self.setting, self.of).replace([' ', ','], "_")
     }
 }
 
-/// The merged histograms of a scenario, by tag.
-#[derive(Default)]
-pub(super) struct Merged(BTreeMap<String, Histogram<u64>>);
+/// Latencies in nanoseconds, by round.
+pub(super) type Latencies = BTreeMap<usize, Histogram<u64>>;
 
-impl Merged {
-    pub(super) fn of(&self, title: &Title<'_>) -> Option<&Histogram<u64>> {
+/// The latencies of a scenario, by tag.
+#[derive(Default)]
+pub(super) struct Logged(BTreeMap<String, Latencies>);
+
+impl Logged {
+    pub(super) fn of(&self, title: &Title<'_>) -> Option<&Latencies> {
         self.0.get(&title.tag())
     }
+}
+
+/// A quantile of all the histograms together, in microseconds. NaN of none.
+pub(super) fn quantile_of<'a>(
+    histograms: impl IntoIterator<Item = &'a Histogram<u64>>,
+    quantile: f64,
+) -> f64 {
+    let mut histograms = histograms.into_iter();
+    let Some(mut all) = histograms.next().cloned() else { return f64::NAN };
+    for more in histograms {
+        all.add(more).expect("all have the generator's bounds");
+    }
+    all.value_at_quantile(quantile) as f64 / 1e3
 }
 
 /// Appends a sample to the log of its scenario, with a header if it is the first.
@@ -50,6 +67,7 @@ pub(super) fn append(
     directory: &Path,
     scenario: &str,
     title: &Title<'_>,
+    round: usize,
     latencies: &Histogram<u64>,
     duration: Duration,
 ) -> io::Result<()> {
@@ -64,7 +82,7 @@ pub(super) fn append(
     builder.with_max_value_divisor(NANOS_PER_MILLI);
     let mut log = builder.begin_log_with(&mut text, &mut serializer)?;
     let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let tag = title.tag();
+    let tag = format!("{}|{round}", title.tag());
     log.write_histogram(latencies, since, duration, Tag::new(&tag))
         .map_err(|error| io::Error::other(format!("{error:?}")))?;
     if file.metadata()?.len() > 0 {
@@ -73,40 +91,41 @@ pub(super) fn append(
     file.write_all(&text)
 }
 
-/// Merges what the log of a scenario holds, interval by interval.
+/// Reads the log of a scenario.
 ///
 /// # Errors
 ///
 /// When the file can't be read, or is no such log.
-pub(super) fn merge(directory: &Path, scenario: &str) -> io::Result<Merged> {
+pub(super) fn load(directory: &Path, scenario: &str) -> io::Result<Logged> {
     let path = file(directory, scenario);
     let text = match std::fs::read(&path) {
         Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Merged::default()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Logged::default()),
         Err(error) => return Err(error),
     };
     let unreadable = |why: String| {
         io::Error::new(io::ErrorKind::InvalidData, format!("{}: {why}", path.display()))
     };
-    let mut merged = Merged::default();
+    let mut logged = Logged::default();
     let mut deserializer = Deserializer::new();
     for entry in IntervalLogIterator::new(&text) {
         let LogEntry::Interval(interval) = entry.map_err(|e| unreadable(format!("{e:?}")))? else {
             continue;
         };
-        let Some(tag) = interval.tag() else { continue };
+        let tag = interval.tag().map(|tag| tag.as_str()).unwrap_or_default();
+        let (title, round) = tag
+            .rsplit_once('|')
+            .and_then(|(title, round)| Some((title.to_string(), round.parse().ok()?)))
+            .ok_or_else(|| unreadable(format!("the tag {tag:?} ends with no round")))?;
         let bytes = BASE64_STANDARD
             .decode(interval.encoded_histogram())
             .map_err(|error| unreadable(error.to_string()))?;
         let latencies: Histogram<u64> = deserializer
             .deserialize(&mut Cursor::new(bytes))
             .map_err(|error| unreadable(error.to_string()))?;
-        match merged.0.get_mut(tag.as_str()) {
-            Some(all) => all.add(&latencies).map_err(|error| unreadable(error.to_string()))?,
-            None => drop(merged.0.insert(tag.as_str().to_string(), latencies)),
-        }
+        logged.0.entry(title).or_default().insert(round, latencies);
     }
-    Ok(merged)
+    Ok(logged)
 }
 
 fn file(directory: &Path, scenario: &str) -> PathBuf {
@@ -129,23 +148,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn samples_of_a_rival_are_merged_and_others_are_not() {
+    fn rounds_of_a_rival_are_merged_and_others_are_not() {
         let directory = tempfile::tempdir().unwrap();
         let title = |rival| Title { rival, setting: "16 x 1", of: "IAMAT" };
-        let add = |rival, nanos| {
+        let add = |rival, round, nanos| {
             let mut latencies = Histogram::<u64>::new_with_bounds(1, 60_000_000_000, 3).unwrap();
             latencies.record_n(nanos, 10).unwrap();
             let (directory, second) = (directory.path(), Duration::from_secs(1));
-            append(directory, "throughput", &title(rival), &latencies, second).unwrap();
+            append(directory, "throughput", &title(rival), round, &latencies, second).unwrap();
         };
-        add("java pool", 1_000);
-        add("node", 500_000);
-        add("java pool", 3_000);
-        let merged = merge(directory.path(), "throughput").unwrap();
-        let pool = merged.of(&title("java pool")).unwrap();
-        assert_eq!((pool.len(), pool.min(), pool.max()), (20, 1_000, 3_001));
-        assert_eq!(merged.of(&title("node")).unwrap().len(), 10);
-        assert!(merged.of(&title("go")).is_none());
+        add("java pool", 1, 1_000);
+        add("node", 1, 500_000);
+        add("java pool", 2, 3_000);
+        let logged = load(directory.path(), "throughput").unwrap();
+        let pool = logged.of(&title("java pool")).unwrap();
+        assert_eq!(pool.keys().copied().collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(quantile_of(pool.values(), 0.5), 1.0);
+        assert_eq!(quantile_of(pool.values(), 0.51), 3.001);
+        assert_eq!(logged.of(&title("node")).unwrap()[&1].len(), 10);
+        assert!(logged.of(&title("go")).is_none());
         let text = std::fs::read_to_string(directory.path().join("throughput.hlog")).unwrap();
         assert_eq!(text.matches("log format version").count(), 1, "{text}");
         assert_eq!(text.matches("MaxValueDivisor").count(), 1, "{text}");
@@ -154,6 +175,7 @@ mod tests {
     #[test]
     fn there_is_nothing_of_a_scenario_that_was_not_measured() {
         let directory = tempfile::tempdir().unwrap();
-        assert!(merge(directory.path(), "idle").unwrap().0.is_empty());
+        assert!(load(directory.path(), "idle").unwrap().0.is_empty());
+        assert!(quantile_of([], 0.5).is_nan());
     }
 }

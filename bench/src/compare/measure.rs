@@ -100,11 +100,9 @@ pub(super) fn warm(scale: &Scale, herd: &Herd<'_>) -> Result<(), LoadError> {
     if !herd.has_just_in_time_compiler() {
         return Ok(());
     }
-    let servers = herd.addresses();
-    for address in servers {
+    for address in herd.addresses() {
         let load = load_on(scale, address, None, 16, 64);
-        let duration = scale.compiling / servers.len() as u32;
-        run(&Load { warm_up: Duration::ZERO, duration, ..load })?;
+        run(&Load { warm_up: Duration::ZERO, duration: scale.compiling, ..load })?;
     }
     Ok(())
 }

@@ -146,7 +146,7 @@ fn keep(trial: &Trial, taken: Taken, samples: &mut Samples, out: &Path) -> io::R
     let counts = !matches!(taken.verdict, Verdict::ThrownOut(_));
     for (of, latencies, duration) in taken.histograms.iter().filter(|_| counts) {
         let title = Title { rival: &key.rival, setting: &key.setting, of };
-        histograms::append(&directory, &key.scenario, &title, latencies, *duration)?;
+        histograms::append(&directory, &key.scenario, &title, key.round, latencies, *duration)?;
     }
     samples.add(Sample { key: key.clone(), values: taken.values, verdict: taken.verdict })
 }

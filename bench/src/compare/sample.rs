@@ -57,6 +57,20 @@ pub(super) struct Gathered {
     pub(super) is_marked: bool,
 }
 
+impl Gathered {
+    /// Each round's value as a multiple of another's, where both count.
+    pub(super) fn over(self, base: Self) -> Self {
+        let multiple =
+            |(round, value): (&usize, &f64)| Some((*round, value / base.rounds.get(round)?));
+        Self {
+            rounds: self.rounds.iter().filter_map(multiple).collect(),
+            thrown_out: Rounds::new(),
+            notes: self.notes,
+            is_marked: self.is_marked || base.is_marked,
+        }
+    }
+}
+
 impl Samples {
     /// Those that the file holds, if there is one.
     ///
@@ -236,6 +250,14 @@ mod tests {
         let gathered = samples.gather("s", "16 x 1", "a", "v");
         assert_eq!(gathered.rounds, Rounds::from([(2, 2.0)]));
         assert_eq!(gathered.thrown_out, Rounds::from([(1, 1.0)]));
+    }
+
+    #[test]
+    fn multiples_are_of_the_same_round() {
+        let of = Gathered { rounds: [(1, 6.0), (2, 9.0)].into(), ..Gathered::default() };
+        let base = Gathered { rounds: [(2, 3.0), (3, 5.0)].into(), ..Gathered::default() };
+        let expected = Gathered { rounds: [(2, 3.0)].into(), ..Gathered::default() };
+        assert_eq!(of.over(base), expected);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Medians over the rounds, and how far the ratio of two of them can be trusted. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use fastrand::Rng;
 
@@ -32,31 +32,46 @@ pub(super) fn median_of(rounds: &Rounds) -> Option<f64> {
     (!numbers.is_empty()).then(|| median(&mut numbers))
 }
 
-/// The ratio of the medians of the rounds that both have, with a percentile bootstrap interval: rounds
-/// are drawn with replacement, both sides' samples of a round together, because what disturbs a machine
-/// for a minute disturbs both. `None` if no round has both.
+/// The ratio of the medians.
 pub(super) fn ratio(of: &Rounds, to: &Rounds) -> Option<Ratio> {
-    let pairs: Vec<(f64, f64)> =
-        of.iter().filter_map(|(round, value)| Some((*value, *to.get(round)?))).collect();
+    ratio_by(of, to, |numbers| {
+        let mut numbers: Vec<f64> = numbers.iter().copied().copied().collect();
+        median(&mut numbers)
+    })
+}
+
+/// The ratio of what `together` says of the rounds that both have, with a percentile bootstrap interval:
+/// rounds are drawn with replacement, both sides' samples of a round together, because what disturbs a
+/// machine for a minute disturbs both. `None` if no round has both.
+pub(super) fn ratio_by<T>(
+    of: &BTreeMap<usize, T>,
+    to: &BTreeMap<usize, T>,
+    together: impl Fn(&[&T]) -> f64,
+) -> Option<Ratio> {
+    let pairs: Vec<(&T, &T)> =
+        of.iter().filter_map(|(round, value)| Some((value, to.get(round)?))).collect();
     if pairs.is_empty() {
         return None;
     }
-    let of_medians = |pairs: &[(f64, f64)]| {
-        let (mut of, mut to): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
-        median(&mut of) / median(&mut to)
+    let ratio_of = |drawn: &[usize]| {
+        let (of, to): (Vec<&T>, Vec<&T>) = drawn.iter().map(|&pair| pairs[pair]).unzip();
+        together(&of) / together(&to)
     };
+    // Few rounds have few ways to be drawn, and `together` may take its time.
+    let mut known: HashMap<Vec<usize>, f64> = HashMap::new();
     let mut rng = Rng::with_seed(SEED);
-    let mut drawn = vec![(0.0, 0.0); pairs.len()];
     let mut ratios: Vec<f64> = (0..RESAMPLES)
         .map(|_| {
-            drawn.fill_with(|| pairs[rng.usize(..pairs.len())]);
-            of_medians(&drawn)
+            let mut drawn: Vec<_> = pairs.iter().map(|_| rng.usize(..pairs.len())).collect();
+            drawn.sort_unstable();
+            *known.entry(drawn).or_insert_with_key(|drawn| ratio_of(drawn))
         })
         .collect();
     ratios.sort_by(f64::total_cmp);
     let at = |part: f64| ratios[((RESAMPLES - 1) as f64 * part).round() as usize];
     let tail = (1.0 - CONFIDENCE) / 2.0;
-    Some(Ratio { ratio: of_medians(&pairs), low: at(tail), high: at(1.0 - tail) })
+    let all: Vec<_> = (0..pairs.len()).collect();
+    Some(Ratio { ratio: ratio_of(&all), low: at(tail), high: at(1.0 - tail) })
 }
 
 #[cfg(test)]
@@ -111,6 +126,13 @@ mod tests {
         });
         let part = covered.count() as f64 / TRIALS as f64;
         assert!((0.88..=1.0).contains(&part), "{part}");
+    }
+
+    #[test]
+    fn a_round_that_is_drawn_twice_counts_twice() {
+        let mean = |drawn: &[&f64]| drawn.iter().copied().sum::<f64>() / drawn.len() as f64;
+        let found = ratio_by(&rounds(&[1.0, 3.0]), &rounds(&[1.0, 1.0]), mean);
+        assert_eq!(found, Some(Ratio { ratio: 2.0, low: 1.0, high: 3.0 }));
     }
 
     #[test]

@@ -90,11 +90,11 @@ fn of_scenario(
     document.heading(2, scenario.title);
     document.text(&(scenario.about)(scale));
     document.text(&table::rounds(scenario, samples));
-    let merged = histograms::merge(&out.join("histograms"), scenario.name)?;
+    let logged = histograms::load(&out.join("histograms"), scenario.name)?;
     // Most tables of a scenario have the same.
     let mut notes = BTreeSet::new();
     for figure in scenario.figures {
-        let table = table::Table::of(scenario, figure, settings, samples, &merged);
+        let table = table::Table::of(scenario, figure, settings, samples, &logged);
         if table.is_empty() {
             continue;
         }
@@ -104,7 +104,7 @@ fn of_scenario(
         if !figure.is_circumstance
             && let Some(svg) = plot::of(figure.title, &table)
         {
-            let file = plot::file_name(scenario.name, figure.measure);
+            let file = plot::file_name(scenario.name, figure);
             document.push(Block::Plot { file, svg, title: figure.title.to_string() });
         }
     }

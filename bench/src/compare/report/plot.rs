@@ -6,6 +6,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::table::Table;
+use crate::compare::scenarios::{Figure, Shows};
 
 const SIZE: (u32, u32) = (1_000, 520);
 
@@ -28,8 +29,9 @@ const COLORS: [RGBColor; 7] = [
 const LINE: i32 = 17;
 
 /// `cpu-a-request.svg`, so to say: letters, digits and hyphens.
-pub(super) fn file_name(scenario: &str, measure: &str) -> String {
-    let name: String = format!("{scenario}-{measure}")
+pub(super) fn file_name(scenario: &str, figure: &Figure) -> String {
+    let multiple = if matches!(figure.shows, Shows::Over(_)) { "multiple" } else { "" };
+    let name: String = format!("{scenario}-{}-{multiple}", figure.measure)
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
         .collect();
@@ -162,7 +164,7 @@ mod tests {
 
     #[test]
     fn files_have_plain_names() {
-        let name = file_name("throughput", "server CPU us/request");
+        let name = file_name("throughput", &crate::compare::scenarios::ALL[0].figures[1]);
         assert_eq!(name, "throughput-server-cpu-us-request.svg");
     }
 

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Block, Cell};
-use crate::compare::histograms::{Merged, Title};
+use crate::compare::histograms::{Latencies, Logged, Title, quantile_of};
 use crate::compare::rivals::{ALL, REFERENCE};
 use crate::compare::sample::{Gathered, Samples};
 use crate::compare::scale::Scale;
-use crate::compare::scenarios::{Figure, REFERENCES, Scenario};
-use crate::compare::statistics::{Ratio, median_of, ratio};
+use crate::compare::scenarios::{Figure, REFERENCES, Scenario, Shows};
+use crate::compare::statistics::{Ratio, median_of, ratio, ratio_by};
 
 /// What is shown of one figure.
 pub(super) struct Table {
@@ -60,62 +60,110 @@ pub(super) fn rounds(scenario: &Scenario, samples: &Samples) -> String {
     }
 }
 
+/// Where the figures of a table come from.
+struct Source<'a> {
+    scenario: &'a Scenario,
+    figure: &'a Figure,
+    samples: &'a Samples,
+    logged: &'a Logged,
+}
+
+/// What was measured of a rival in a setting.
+#[derive(Default)]
+struct Found<'a> {
+    gathered: Gathered,
+    /// Where the figure is a quantile: of these, all together.
+    latencies: Option<(&'a Latencies, f64)>,
+}
+
+impl<'a> Source<'a> {
+    fn find(&self, rival: &str, setting: &str) -> Found<'a> {
+        let Self { scenario, figure, samples, logged } = self;
+        let of = |setting: &str| samples.gather(scenario.name, setting, rival, figure.measure);
+        let gathered = match figure.shows {
+            Shows::Over(base) => {
+                base(setting).map(|base| of(setting).over(of(&base))).unwrap_or_default()
+            }
+            Shows::All | Shows::Those(_) => of(setting),
+        };
+        let latencies = figure
+            .percentile
+            .and_then(|(of, quantile)| Some((logged.of(&Title { rival, setting, of })?, quantile)));
+        Found { gathered, latencies }
+    }
+}
+
+impl Found<'_> {
+    fn is_nothing(&self) -> bool {
+        self.gathered == Gathered::default()
+    }
+
+    /// Of the samples that count.
+    fn value(&self) -> Option<f64> {
+        let median = median_of(&self.gathered.rounds)?;
+        let of_all =
+            |(latencies, quantile): (&Latencies, f64)| quantile_of(latencies.values(), quantile);
+        Some(self.latencies.map_or(median, of_all))
+    }
+
+    fn ratio(&self, to: &Self) -> Option<Ratio> {
+        match (self.latencies, to.latencies) {
+            (Some((of, quantile)), Some((to, _))) => {
+                ratio_by(of, to, |drawn| quantile_of(drawn.iter().copied(), quantile))
+            }
+            _ => ratio(&self.gathered.rounds, &to.gathered.rounds),
+        }
+    }
+}
+
 impl Table {
     pub(super) fn of(
         scenario: &Scenario,
         figure: &Figure,
         settings: &[String],
         samples: &Samples,
-        merged: &Merged,
+        logged: &Logged,
     ) -> Self {
-        let mut table =
-            Self { settings: settings.to_vec(), rows: Vec::new(), notes: BTreeMap::new() };
-        let gather = |rival: &str, setting: &String| {
-            samples.gather(scenario.name, setting, rival, figure.measure)
-        };
+        let source = Source { scenario, figure, samples, logged };
+        let settings: Vec<String> =
+            settings.iter().filter(|setting| figure.shows.includes(setting)).cloned().collect();
+        let mut table = Self { settings, rows: Vec::new(), notes: BTreeMap::new() };
         for rival in ALL.iter().map(|rival| rival.name).chain(REFERENCES.iter().copied()) {
-            let gathered: Vec<_> = settings.iter().map(|setting| gather(rival, setting)).collect();
-            for (setting, gathered) in settings.iter().zip(&gathered) {
-                for note in &gathered.notes {
-                    table
-                        .notes
-                        .entry(format!("{rival}, {setting}"))
-                        .or_default()
-                        .insert(note.clone());
-                }
-            }
-            let entries: Vec<_> = settings
-                .iter()
-                .zip(&gathered)
-                .map(|(setting, gathered)| {
-                    let latencies = figure.percentile.and_then(|(of, quantile)| {
-                        let latencies = merged.of(&Title { rival, setting, of })?;
-                        Some(latencies.value_at_quantile(quantile) as f64 / 1e3)
-                    });
-                    let reference = gather(REFERENCE, setting);
-                    let is_compared = rival != REFERENCE && !figure.is_circumstance;
-                    let to = is_compared.then_some(&reference);
-                    Entry::of(gathered, latencies, to, figure.more_is_better)
-                })
-                .collect();
-            if gathered.iter().any(|gathered| *gathered != Gathered::default()) {
-                table.rows.push(Row { rival, entries });
-            }
+            table.add_row(&source, rival);
         }
-        let columns = settings.iter().enumerate().filter(|_| !figure.is_circumstance);
-        for (column, setting) in columns {
-            table.mark_best(column, figure.more_is_better, &|rival| gather(rival, setting));
+        if !figure.is_circumstance {
+            for column in 0..table.settings.len() {
+                table.mark_best(&source, column);
+            }
         }
         table
     }
 
+    /// Nothing of a rival that took no part.
+    fn add_row(&mut self, source: &Source<'_>, rival: &'static str) {
+        let figure = source.figure;
+        let mut entries = Vec::new();
+        let mut took_part = false;
+        for setting in &self.settings {
+            let found = source.find(rival, setting);
+            took_part |= !found.is_nothing();
+            if !found.gathered.notes.is_empty() {
+                let notes = self.notes.entry(format!("{rival}, {setting}")).or_default();
+                notes.extend(found.gathered.notes.iter().cloned());
+            }
+            let is_compared = rival != REFERENCE && !figure.is_circumstance;
+            let reference = is_compared.then(|| source.find(REFERENCE, setting));
+            entries.push(Entry::of(&found, reference.as_ref(), figure.more_is_better));
+        }
+        if took_part {
+            self.rows.push(Row { rival, entries });
+        }
+    }
+
     /// The best, and those that cannot be told from it.
-    fn mark_best(
-        &mut self,
-        column: usize,
-        more_is_better: bool,
-        gather: &dyn Fn(&str) -> Gathered,
-    ) {
+    fn mark_best(&mut self, source: &Source<'_>, column: usize) {
+        let more_is_better = source.figure.more_is_better;
+        let setting = &self.settings[column];
         let is_rival = |row: &&mut Row| !REFERENCES.contains(&row.rival);
         let sound = |entry: &Entry| !entry.is_marked && entry.bound.is_none();
         let values = self.rows.iter_mut().filter(is_rival).filter_map(|row| {
@@ -127,11 +175,11 @@ impl Table {
             if more_is_better { order } else { order.reverse() }
         };
         let Some((best, _)) = values.max_by(better) else { return };
-        let of_best = gather(best).rounds;
+        let of_best = source.find(best, setting);
         for row in self.rows.iter_mut().filter(is_rival) {
-            let rounds = gather(row.rival).rounds;
-            let is_equal = ratio(&rounds, &of_best).is_some_and(|ratio| {
-                rounds.len() > 1
+            let found = source.find(row.rival, setting);
+            let is_equal = found.ratio(&of_best).is_some_and(|ratio| {
+                found.gathered.rounds.len() > 1
                     && if more_is_better { ratio.high >= 1.0 } else { ratio.low <= 1.0 }
             });
             let is_best = row.rival == best || is_equal;
@@ -170,22 +218,13 @@ impl Table {
 }
 
 impl Entry {
-    fn of(
-        gathered: &Gathered,
-        merged: Option<f64>,
-        reference: Option<&Gathered>,
-        more_is_better: bool,
-    ) -> Option<Self> {
-        let counted = median_of(&gathered.rounds);
-        let value = match (counted, median_of(&gathered.thrown_out)) {
-            (Some(median), _) => merged.unwrap_or(median),
-            (None, thrown_out) => thrown_out?,
-        };
-        let to_reference =
-            reference.and_then(|reference| ratio(&gathered.rounds, &reference.rounds));
+    fn of(found: &Found<'_>, reference: Option<&Found<'_>>, more_is_better: bool) -> Option<Self> {
+        let counted = found.value();
+        let value = counted.or_else(|| median_of(&found.gathered.thrown_out))?;
+        let to_reference = reference.and_then(|reference| found.ratio(reference));
         let word = if more_is_better { "at least" } else { "at most" };
         let bound = counted.is_none().then_some(word);
-        let is_marked = gathered.is_marked;
+        let is_marked = found.gathered.is_marked;
         Some(Self { value, to_reference, bound, is_marked, is_best: false })
     }
 
@@ -247,22 +286,34 @@ mod tests {
         }
     }
 
-    fn table(samples: &[(&str, usize, f64, Verdict)]) -> Table {
+    /// Setting, rival, round, requests a second.
+    type Row<'a> = (&'a str, &'a str, usize, f64, Verdict);
+
+    fn table_of(scenario: &Scenario, figure: &Figure, samples: &[Row<'_>]) -> Table {
         let directory = tempfile::tempdir().unwrap();
         let mut all = Samples::load(directory.path().join("raw.csv")).unwrap();
-        let scenario = &SCENARIOS[0];
-        for (rival, round, value, verdict) in samples {
+        let mut settings: Vec<String> = Vec::new();
+        for (setting, rival, round, value, verdict) in samples {
             let key = Key {
                 scenario: scenario.name.into(),
-                setting: "16 x 1".into(),
+                setting: (*setting).into(),
                 rival: (*rival).into(),
                 round: *round,
             };
             let values = [("requests/s".to_string(), *value)].into();
             all.add(Sample { key, values, verdict: verdict.clone() }).unwrap();
+            settings.push((*setting).into());
         }
-        let settings = ["16 x 1".to_string()];
-        Table::of(scenario, &scenario.figures[0], &settings, &all, &Merged::default())
+        settings.dedup();
+        Table::of(scenario, figure, &settings, &all, &Logged::default())
+    }
+
+    fn table(samples: &[(&'static str, usize, f64, Verdict)]) -> Table {
+        let row = |(rival, round, value, verdict): &(&'static str, usize, f64, Verdict)| {
+            ("16 x 1", *rival, *round, *value, verdict.clone())
+        };
+        let rows: Vec<_> = samples.iter().map(row).collect();
+        table_of(&SCENARIOS[0], &SCENARIOS[0].figures[0], &rows)
     }
 
     fn cells(table: &Table) -> Vec<Vec<String>> {
@@ -312,5 +363,24 @@ mod tests {
                 "tokio, 16 x 1: 3 missing"
             ]
         );
+    }
+
+    #[test]
+    fn two_cores_are_shown_as_a_multiple_of_one() {
+        use Verdict::Clean;
+        let cores = SCENARIOS.iter().find(|scenario| scenario.name == "cores").unwrap();
+        let (one, two) = ("256 x 1 on one core", "256 x 1 on two cores");
+        let table = table_of(
+            cores,
+            &cores.figures[1],
+            &[
+                (one, "herd lots", 1, 10.0, Clean),
+                (one, "node", 1, 20.0, Clean),
+                (two, "herd lots", 1, 15.0, Clean),
+                (two, "node", 1, 24.0, Clean),
+            ],
+        );
+        assert_eq!(table.settings, [two]);
+        assert_eq!(cells(&table), [["herd lots", "[1.50]"], ["node", "1.20 (0.80x)"]]);
     }
 }

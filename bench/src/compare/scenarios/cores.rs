@@ -21,6 +21,12 @@ fn setting((connections, outstanding): (usize, usize), cores: &str) -> String {
     format!("{connections} x {outstanding} on {cores}")
 }
 
+/// The same load on one core. `None` of what is on one itself.
+pub(super) fn with_one(of: &str) -> Option<String> {
+    let [(_, one), (_, two)] = CORES;
+    Some(format!("{}{one}", of.strip_suffix(two)?))
+}
+
 pub(super) fn settings(scale: &Scale) -> Vec<String> {
     loads(scale).iter().flat_map(|&load| CORES.map(|(_, words)| setting(load, words))).collect()
 }

@@ -39,14 +39,40 @@ pub(super) struct Figure {
     pub(super) percentile: Option<(&'static str, f64)>,
     /// A circumstance, by which nobody is better: without ratios, and without a plot.
     pub(super) is_circumstance: bool,
+    pub(super) shows: Shows,
+}
+
+/// Which settings of its scenario a figure shows.
+#[derive(Clone, Copy)]
+pub(super) enum Shows {
+    All,
+    Those(fn(&str) -> bool),
+    /// As a multiple of the value in another setting, in the same round. Settings that have no other are left
+    /// out.
+    Over(fn(&str) -> Option<String>),
+}
+
+impl Shows {
+    pub(super) fn includes(self, setting: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Those(includes) => includes(setting),
+            Self::Over(base) => base(setting).is_some(),
+        }
+    }
+}
+
+const fn figure(title: &'static str, measure: &'static str, more_is_better: bool) -> Figure {
+    let (percentile, is_circumstance, shows) = (None, false, Shows::All);
+    Figure { title, measure, more_is_better, percentile, is_circumstance, shows }
 }
 
 const fn more(title: &'static str, measure: &'static str) -> Figure {
-    Figure { title, measure, more_is_better: true, percentile: None, is_circumstance: false }
+    figure(title, measure, true)
 }
 
 const fn less(title: &'static str, measure: &'static str) -> Figure {
-    Figure { title, measure, more_is_better: false, percentile: None, is_circumstance: false }
+    figure(title, measure, false)
 }
 
 const fn latency(
@@ -55,12 +81,15 @@ const fn latency(
     of: &'static str,
     quantile: f64,
 ) -> Figure {
-    let percentile = Some((of, quantile));
-    Figure { title, measure, more_is_better: false, percentile, is_circumstance: false }
+    Figure { percentile: Some((of, quantile)), ..less(title, measure) }
 }
 
 const fn beside(figure: Figure) -> Figure {
     Figure { is_circumstance: true, ..figure }
+}
+
+const fn showing(shows: Shows, figure: Figure) -> Figure {
+    Figure { shows, ..figure }
 }
 
 const THROUGHPUT: &[Figure] = &[
@@ -167,7 +196,7 @@ pub(super) const ALL: &[Scenario] = &[
         plan: slow_places::plan,
         figures: &[
             latency("p99 of IAMAT, microseconds", P99, "IAMAT", 0.99),
-            more("IAMAT a second", RATE),
+            showing(Shows::Those(slow_places::is_closed_loop), more("IAMAT a second", RATE)),
             less("p50 of WHATSAT, microseconds", slow_places::WHATSAT_P50),
             beside(less("WHATSAT that got no places", slow_places::WITHOUT_PLACES)),
         ],
@@ -269,7 +298,15 @@ pub(super) const ALL: &[Scenario] = &[
         plan: cores::plan,
         figures: &[
             more("Requests a second", RATE),
+            showing(
+                Shows::Over(cores::with_one),
+                more("Requests a second on two cores, as a multiple of those on one", RATE),
+            ),
             less("Server CPU a request, microseconds", CPU),
+            showing(
+                Shows::Over(cores::with_one),
+                less("Server CPU a request on two cores, as a multiple of that on one", CPU),
+            ),
         ],
     },
     Scenario {

@@ -12,6 +12,7 @@ use crate::compare::sample::{Samples, Verdict};
 use crate::compare::scale::Scale;
 use crate::launch;
 use crate::load::{Load, LoadError, Outcome, Work, run};
+use crate::places::set_delay;
 
 pub(super) const NAME: &str = "slow-places";
 
@@ -27,10 +28,16 @@ const REPORTERS: usize = 64;
 const ASKERS: usize = 1_024;
 
 /// How the reports come.
-const LOOPS: [(&str, bool); 2] = [("fixed rate", true), ("closed loop", false)];
+const LOOPS: [(&str, bool); 2] = [("fixed rate", true), (CLOSED_LOOP, false)];
+const CLOSED_LOOP: &str = "closed loop";
 
 fn setting(delay: &str, how: &str) -> String {
     format!("{delay}; {how}")
+}
+
+/// Where there is no rate that everybody is given.
+pub(super) fn is_closed_loop(setting: &str) -> bool {
+    setting.ends_with(CLOSED_LOOP)
 }
 
 pub(super) fn settings(scale: &Scale) -> Vec<String> {
@@ -83,9 +90,12 @@ fn sample(
         ..reports.clone()
     };
     if rival.has_just_in_time_compiler() {
-        // Look-ups are code too, and open the connections to the service.
+        // Look-ups are code too, and open the connections to the service. With slow answers there would be
+        // too few of them.
+        set_delay(&places.address, Duration::ZERO).map_err(CompareError::Files)?;
         let (warm_up, duration) = (Duration::ZERO, bench.scale.compiling);
         run(&Load { rate: None, warm_up, duration, ..questions.clone() })?;
+        set_delay(&places.address, delay).map_err(CompareError::Files)?;
     }
     let (reports_outcome, questions_outcome) = both(&reports, &questions)?;
     let mut taken = Taken::of(&reports, &reports_outcome, "IAMAT");
