@@ -434,7 +434,7 @@ fn positive<T: std::str::FromStr + PartialOrd + Default>(text: &str) -> Result<T
         .ok_or_else(|| "write a number from 1 on".to_string())
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     seconds_from(0.0, text)
 }
 

@@ -13,6 +13,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::runtime;
 
+use crate::cli;
+
 /// Results of an answer: as many as Google sends at most.
 const RESULTS: usize = 20;
 
@@ -90,8 +92,7 @@ fn nanos(delay: Duration) -> u64 {
 /// What stands before the next space.
 fn seconds(text: &[u8]) -> Option<Duration> {
     let end = memchr::memchr(b' ', text)?;
-    let seconds = std::str::from_utf8(&text[..end]).ok()?.parse().ok()?;
-    Duration::try_from_secs_f64(seconds).ok()
+    cli::seconds(std::str::from_utf8(&text[..end]).ok()?).ok()
 }
 
 /// Requests have no bodies: each ends at its empty line.
