@@ -2,11 +2,13 @@
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
 use super::CompareError;
 use super::rivals::{Kind, Programs, Rival};
+use super::scale::Scale;
 use crate::launch::{self, LaunchError, Running};
 use crate::process::Pid;
 
@@ -142,8 +144,11 @@ impl<'a> Herd<'a> {
         self.servers[index] = None;
     }
 
-    pub(super) fn has_just_in_time_compiler(&self) -> bool {
-        self.rival.has_just_in_time_compiler()
+    /// How long it is to be given requests before it is measured: until a just-in-time compiler got to what a
+    /// long-running server has, a request costs several times as much, and how long that takes depends on
+    /// the requests and not on the clock. Zero without such a compiler.
+    pub(super) fn compiling(&self, scale: &Scale) -> Duration {
+        if self.rival.has_just_in_time_compiler() { scale.compiling } else { Duration::ZERO }
     }
 
     pub(super) fn address(&self, index: usize) -> &str {

@@ -45,7 +45,7 @@ impl Logged {
     }
 }
 
-/// A quantile of all the histograms together, in microseconds. NaN of none.
+/// A quantile of all the histograms together, in microseconds. NaN if they hold nothing.
 pub(super) fn quantile_of<'a>(
     histograms: impl IntoIterator<Item = &'a Histogram<u64>>,
     quantile: f64,
@@ -54,6 +54,9 @@ pub(super) fn quantile_of<'a>(
     let Some(mut all) = histograms.next().cloned() else { return f64::NAN };
     for more in histograms {
         all.add(more).expect("all have the generator's bounds");
+    }
+    if all.is_empty() {
+        return f64::NAN;
     }
     all.value_at_quantile(quantile) as f64 / 1e3
 }
@@ -177,5 +180,6 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         assert!(load(directory.path(), "idle").unwrap().0.is_empty());
         assert!(quantile_of([], 0.5).is_nan());
+        assert!(quantile_of([&Histogram::<u64>::new(3).unwrap()], 0.5).is_nan());
     }
 }

@@ -43,13 +43,18 @@ impl Taken {
     pub(super) fn of(load: &Load, outcome: &Outcome, of: &'static str) -> Self {
         let mut taken = Self::clean([
             (RATE, outcome.rate),
-            (P50, outcome.p50_us),
-            ("p90 us", outcome.p90_us),
-            (P99, outcome.p99_us),
-            (P999, outcome.p999_us),
             ("generator cores", outcome.generator_cores),
             ("fewest/most replies a connection", outcome.evenness()),
         ]);
+        // Without any reply there is no latency.
+        if !outcome.latency.is_empty() {
+            taken.extend([
+                (P50, outcome.p50_us),
+                ("p90 us", outcome.p90_us),
+                (P99, outcome.p99_us),
+                (P999, outcome.p999_us),
+            ]);
+        }
         taken.extend(outcome.server_cpu_us.map(|cpu| (CPU, cpu)));
         if load.rate.is_some() {
             taken.extend([("generator late p99 us", outcome.late_p99_us)]);
@@ -94,27 +99,28 @@ fn judge(load: &Load, outcome: &Outcome) -> Verdict {
     Verdict::Clean
 }
 
-/// Lets a just-in-time compiler get to what a long-running server has: until then a request costs it several
-/// times as much, and how long that takes depends on the requests and not on the clock.
+/// Gives each server what [`Herd::compiling`] says, pipelined.
 pub(super) fn warm(scale: &Scale, herd: &Herd<'_>) -> Result<(), LoadError> {
-    if !herd.has_just_in_time_compiler() {
-        return Ok(());
-    }
     for address in herd.addresses() {
-        let load = load_on(scale, address, None, 16, 64);
-        run(&Load { warm_up: Duration::ZERO, duration: scale.compiling, ..load })?;
+        compile(scale, herd, load_on(scale, address, None, 16, 64))?;
     }
     Ok(())
+}
+
+/// Gives a load for as long as [`Herd::compiling`] says, as fast as it goes.
+pub(super) fn compile(scale: &Scale, herd: &Herd<'_>, load: Load) -> Result<(), LoadError> {
+    let duration = herd.compiling(scale);
+    if duration.is_zero() {
+        return Ok(());
+    }
+    run(&Load { rate: None, warm_up: Duration::ZERO, duration, ..load }).map(drop)
 }
 
 /// IAMAT in a closed loop on the first server of a herd.
 pub(super) fn load(scale: &Scale, herd: &Herd<'_>, connections: usize, outstanding: usize) -> Load {
     let load = load_on(scale, herd.address(0), herd.pid(), connections, outstanding);
-    match herd.has_just_in_time_compiler() {
-        // The code that pipelined requests run through is not all of it.
-        true => Load { warm_up: load.warm_up + scale.compiling / 2, ..load },
-        false => load,
-    }
+    // The code that pipelined requests run through is not all of it.
+    Load { warm_up: load.warm_up + herd.compiling(scale) / 2, ..load }
 }
 
 /// The same on an address.

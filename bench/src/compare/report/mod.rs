@@ -58,7 +58,8 @@ fn heading(document: &mut Document) {
     document.text(&format!(
         "Medians over the rounds; percentiles are of the merged histograms of all rounds. In brackets the ratio to \
          {REFERENCE} in the same rounds, with its bootstrap interval at {:.0} %. Bold: the best of those who speak the herd's \
-         protocol, and whoever cannot be told from it by that interval. An asterisk: replies were wrong or missing, or a round \
+         protocol, and whoever cannot be told from it by that interval over \
+         three rounds or more. An asterisk: replies were wrong or missing, or a round \
          failed; a list below the tables says what. \"at least\" and \"at most\": the generator was the limit \
          in every round, so the rival may do better. The references (echo, Redis, memcached) do less work than the herd, \
          or other work: the echo is the ceiling.",

@@ -10,6 +10,9 @@ use crate::compare::scale::Scale;
 use crate::compare::scenarios::{Figure, REFERENCES, Scenario, Shows};
 use crate::compare::statistics::{Ratio, median_of, ratio, ratio_by};
 
+/// With fewer, an interval is so wide that it holds 1 whatever was measured.
+const ENOUGH_ROUNDS: usize = 3;
+
 /// What is shown of one figure.
 pub(super) struct Table {
     pub(super) settings: Vec<String>,
@@ -103,7 +106,14 @@ impl Found<'_> {
         let median = median_of(&self.gathered.rounds)?;
         let of_all =
             |(latencies, quantile): (&Latencies, f64)| quantile_of(latencies.values(), quantile);
-        Some(self.latencies.map_or(median, of_all))
+        let value = self.latencies.map_or(median, of_all);
+        // There is no quantile where no reply came.
+        (!value.is_nan()).then_some(value)
+    }
+
+    fn rounds_in_common(&self, with: &Self) -> usize {
+        let others = &with.gathered.rounds;
+        self.gathered.rounds.keys().filter(|round| others.contains_key(round)).count()
     }
 
     fn ratio(&self, to: &Self) -> Option<Ratio> {
@@ -178,10 +188,10 @@ impl Table {
         let of_best = source.find(best, setting);
         for row in self.rows.iter_mut().filter(is_rival) {
             let found = source.find(row.rival, setting);
-            let is_equal = found.ratio(&of_best).is_some_and(|ratio| {
-                found.gathered.rounds.len() > 1
-                    && if more_is_better { ratio.high >= 1.0 } else { ratio.low <= 1.0 }
-            });
+            let is_equal = found.rounds_in_common(&of_best) >= ENOUGH_ROUNDS
+                && found.ratio(&of_best).is_some_and(|ratio| {
+                    if more_is_better { ratio.high >= 1.0 } else { ratio.low <= 1.0 }
+                });
             let is_best = row.rival == best || is_equal;
             if let Some(entry) = row.entries[column].as_mut().filter(|entry| sound(entry)) {
                 entry.is_best = is_best;
@@ -332,10 +342,17 @@ mod tests {
             ("go", 2, 108.0, Clean),
             ("node", 1, 50.0, Clean),
             ("node", 2, 55.0, Clean),
+            ("herd lots", 3, 105.0, Clean),
+            ("go", 3, 104.0, Clean),
+            ("node", 3, 52.5, Clean),
+            // Of too few rounds.
+            ("tokio", 1, 80.0, Clean),
+            ("tokio", 2, 120.0, Clean),
         ]);
         let expected = [
             ["herd lots", "[105]"],
-            ["go", "[104 (1.00x, 0.98 to 1.01)]"],
+            ["tokio", "100 (0.95x, 0.80 to 1.09)"],
+            ["go", "[104 (0.99x, 0.98 to 1.01)]"],
             ["node", "52.5 (0.50x)"],
         ];
         let expected: Vec<Vec<_>> = expected

@@ -6,7 +6,7 @@ use super::{Plan, Trial, throughput};
 use crate::compare::CompareError;
 use crate::compare::bench::Bench;
 use crate::compare::herd::{Herd, Setup};
-use crate::compare::measure::{Taken, load, warm};
+use crate::compare::measure::{Taken, compile, load, warm};
 use crate::compare::rivals::Rival;
 use crate::compare::sample::{Samples, Verdict};
 use crate::compare::scale::Scale;
@@ -89,14 +89,11 @@ fn sample(
         pid: None,
         ..reports.clone()
     };
-    if rival.has_just_in_time_compiler() {
-        // Look-ups are code too, and open the connections to the service. With slow answers there would be
-        // too few of them.
-        set_delay(&places.address, Duration::ZERO).map_err(CompareError::Files)?;
-        let (warm_up, duration) = (Duration::ZERO, bench.scale.compiling);
-        run(&Load { rate: None, warm_up, duration, ..questions.clone() })?;
-        set_delay(&places.address, delay).map_err(CompareError::Files)?;
-    }
+    // Look-ups are code too, and open the connections to the service. With slow answers there would be too few
+    // of them.
+    set_delay(&places.address, Duration::ZERO).map_err(CompareError::Files)?;
+    compile(&bench.scale, &herd, questions.clone())?;
+    set_delay(&places.address, delay).map_err(CompareError::Files)?;
     let (reports_outcome, questions_outcome) = both(&reports, &questions)?;
     let mut taken = Taken::of(&reports, &reports_outcome, "IAMAT");
     taken.extend([

@@ -136,10 +136,8 @@ pub(super) fn plan_one_shot(bench: &Bench, _: &Samples) -> Plan {
                 let setup = Setup { commands_per_connection: Some(1), ..Setup::of(4 * AT_A_TIME) };
                 let herd = Herd::lone(rival, &bench.programs, &setup)?;
                 let mut load = load(&bench.scale, &herd, AT_A_TIME, 1);
-                if rival.has_just_in_time_compiler() {
-                    // Of these there are few a second.
-                    load.warm_up += 2 * bench.scale.compiling;
-                }
+                // Of these there are few a second.
+                load.warm_up += 2 * herd.compiling(&bench.scale);
                 measured(&Load { one_shot: true, ..load })
             }));
         }
