@@ -1,5 +1,5 @@
-//! What the architecture promises is absent: effects in the pure part, `unsafe` but in one file,
-//! threads that are born elsewhere, dependencies against the reading order, an async runtime.
+//! What the architecture promises is absent: effects in the pure part, `unsafe`, threads that are born
+//! elsewhere, dependencies against the reading order, an async runtime.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -91,8 +91,8 @@ fn the_pure_part_names_no_socket_thread_clock_lock_file_or_log() {
 }
 
 #[test]
-fn unsafe_stands_in_one_file_only() {
-    assert_eq!(files_with(&["unsafe ", "allow(unsafe_code)"]), ["src/server/readiness.rs"]);
+fn unsafe_stands_nowhere() {
+    assert_eq!(files_with(&["unsafe ", "allow(unsafe_code)"]), [""; 0]);
 }
 
 #[test]
@@ -170,18 +170,18 @@ fn no_async_runtime_is_among_the_dependencies() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let tree = String::from_utf8(output.stdout).unwrap();
     let packages = packages(&tree);
-    assert!(packages.contains("herd") && packages.contains("polling"), "{packages:?}");
+    assert!(packages.contains("herd") && packages.contains("ureq"), "{packages:?}");
     assert_eq!(async_runtimes(&tree), BTreeSet::new());
 }
 
 #[test]
 fn an_async_runtime_would_be_seen_among_the_dependencies() {
-    let tree = "herd v0.1.0 (/herd)\npolling v3.11.0\nureq v3.5.1\ntokio v1.54.1\n\
+    let tree = "herd v0.1.0 (/herd)\nrustix v1.1.2\nureq v3.5.1\ntokio v1.54.1\n\
                 tokio-macros v2.6.0 (proc-macro)\nmio v1.2.5\nasync-executor v1.13.3 (*)\n";
     let seen = BTreeSet::from(["tokio", "tokio-macros", "mio", "async-executor"]);
     assert_eq!(async_runtimes(tree), seen);
     assert_eq!(
-        async_runtimes("herd v0.1.0 (/herd)\npolling v3.11.0\nsmoltcp v0.12.0\n"),
+        async_runtimes("herd v0.1.0 (/herd)\nrustix v1.1.2\nsmoltcp v0.12.0\n"),
         BTreeSet::new()
     );
 }
@@ -191,7 +191,7 @@ fn packages(tree: &str) -> BTreeSet<&str> {
     tree.lines().filter_map(|line| line.split(' ').next()).collect()
 }
 
-/// Those that run futures or wait for their sockets. `polling` is none: it only waits, and for whoever asks.
+/// Those that run futures or wait for their sockets.
 fn async_runtimes(tree: &str) -> BTreeSet<&str> {
     /// A runtime, or a family of crates that make one.
     const RUNTIMES: [&str; 12] = [

@@ -12,6 +12,7 @@ use super::turn::Turn;
 use crate::places::Lookup;
 use crate::places::lookups::Answer;
 use crate::store::Round;
+use crate::waits::{Awaits, Event};
 
 /// Bytes read in one turn, at most.
 pub const READ_BYTES: usize = 64 * 1024;
@@ -41,6 +42,10 @@ pub struct Connection {
     lookup: Option<Lookup>,
     /// Replies that wait for the commit of what they show.
     withheld: Option<Box<Withheld>>,
+    /// The socket may hold input, or its end: its lot was told so, and no read since came back short.
+    may_hold_input: bool,
+    /// Input ends behind what the socket holds.
+    ends_behind: bool,
     /// Which readiness its lot waits for.
     pub awaits: Awaits,
     _open: Open,
@@ -66,15 +71,6 @@ struct Withheld {
     /// How many of them show a record.
     shown: u64,
     next: Next,
-}
-
-/// The readiness of a socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Awaits {
-    /// Input, or its end.
-    Readable,
-    /// Room for output.
-    Writable,
 }
 
 /// What a connection needs next.
@@ -127,9 +123,17 @@ impl Connection {
             since: Instant::now(),
             lookup: None,
             withheld: None,
+            may_hold_input: true,
+            ends_behind: false,
             awaits: Awaits::Readable,
             _open: open,
         })
+    }
+
+    /// Takes note of what its lot was told of the socket.
+    pub fn becomes_ready(&mut self, event: Event) {
+        self.may_hold_input = true;
+        self.ends_behind |= event.has_ended;
     }
 
     /// The socket, to wait for.
@@ -140,12 +144,6 @@ impl Connection {
     /// `ADDRESS:PORT` of the client.
     pub fn peer(&self) -> &str {
         &self.session.peer
-    }
-
-    /// True if it has a turn coming without its socket being ready: it has lines left and nothing
-    /// to write first.
-    pub fn has_turn_coming(&self) -> bool {
-        self.is_full && self.output.is_empty()
     }
 
     /// One turn: writes what waits, reads once, handles lines, writes the replies. Does not block
@@ -210,13 +208,10 @@ impl Connection {
         let carried = self.input.len();
         desk.input[..carried].copy_from_slice(&self.input);
         let mut filled = carried;
-        if !self.is_full && !self.has_ended {
-            // One read: the lot is level-triggered, so what is left is reported again.
-            match (&self.stream).read(&mut desk.input[carried..]) {
-                Ok(0) => self.has_ended = true,
-                Ok(length) => filled += length,
-                Err(error) if would_block(&error) => {}
-                Err(error) => return Err(error),
+        if !self.is_full {
+            match self.read(&mut desk.input[carried..])? {
+                Some(0) => self.has_ended = true,
+                length => filled += length.unwrap_or(0),
             }
         }
         desk.turn.begin();
@@ -225,6 +220,30 @@ impl Connection {
         self.keep_input(&input[taken..], taken > 0 || carried == 0);
         desk.turn.hand_over(shared);
         self.send(shared, &mut desk.turn, next)
+    }
+
+    /// Reads once, if there may be something. `None` if there is nothing now; 0 is the end.
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        if !self.may_hold_input {
+            return Ok(None);
+        }
+        match (&self.stream).read(buffer) {
+            Ok(length) => {
+                // After a short read there is no more, which another read would only confirm.
+                self.may_hold_input = length > 0 && (length == buffer.len() || self.ends_behind);
+                Ok(Some(length))
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(None),
+            Err(error) if would_block(&error) => {
+                self.may_hold_input = false;
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn wait_for_input(&self) -> Step {
+        if self.may_hold_input { Step::Again } else { Step::Wait(Awaits::Readable) }
     }
 
     fn follow(&mut self, next: Next) -> io::Result<Step> {
@@ -246,7 +265,7 @@ impl Connection {
         match self.phase {
             Phase::Ending => self.end(),
             _ if self.is_full => Ok(Step::Again),
-            _ => Ok(Step::Wait(Awaits::Readable)),
+            _ => Ok(self.wait_for_input()),
         }
     }
 
@@ -302,21 +321,20 @@ impl Connection {
         self.phase = Phase::Lingering { discarded: 0 };
         self.input = Vec::new();
         self.since = Instant::now();
-        Ok(Step::Wait(Awaits::Readable))
+        Ok(self.wait_for_input())
     }
 
     fn linger(&mut self, discarded: usize, desk: &mut Desk) -> io::Result<Step> {
-        match (&self.stream).read(&mut desk.input) {
-            Ok(0) => Ok(Step::Gone(self.reason)),
-            Ok(length) if discarded + length > LINGER_BYTES => {
+        match self.read(&mut desk.input)? {
+            Some(0) => Ok(Step::Gone(self.reason)),
+            Some(length) if discarded + length > LINGER_BYTES => {
                 Ok(Step::Gone("sent on after its end"))
             }
-            Ok(length) => {
-                self.phase = Phase::Lingering { discarded: discarded + length };
-                Ok(Step::Wait(Awaits::Readable))
+            length => {
+                let discarded = discarded + length.unwrap_or(0);
+                self.phase = Phase::Lingering { discarded };
+                Ok(self.wait_for_input())
             }
-            Err(error) if would_block(&error) => Ok(Step::Wait(Awaits::Readable)),
-            Err(error) => Err(error),
         }
     }
 

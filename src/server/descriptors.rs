@@ -7,7 +7,7 @@ use crate::config::{Config, PoolMode, ProviderKind, Server};
 use crate::flood::peer::SPARE_PEERS;
 
 /// Of a lot: its epoll, and what wakes it.
-const EACH_LOT: usize = 3;
+const EACH_LOT: usize = 2;
 
 /// Of a call of a provider: its connection, and the name look-up before.
 const EACH_CALL: usize = 2;

@@ -1,5 +1,5 @@
-//! A lot: connections that are waited on together. One worker has it at a time, and gives it to
-//! another before it blocks.
+//! A lot: connections that are waited on together. One worker waits for it; whoever serves it has one of its
+//! connections at a time, so that a worker that loses its core in the middle keeps no other from a turn.
 
 use std::collections::VecDeque;
 use std::io;
@@ -8,17 +8,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ::log::Level;
+use slab::Slab;
 
 use super::connection::{Connection, Desk, Step};
 use super::exceeded::Limit;
-use super::readiness::Waiting;
 use super::shared::{SERVER_STOPS, Shared};
 use super::ticket::Ticket;
 use crate::places::Lookup;
 use crate::places::lookups::{Answer, Asked, Call};
 use crate::store::Round;
-use crate::waits::atomic::{AtomicUsize, Ordering};
-use crate::waits::{self, Poller, Receiver, Sender};
+use crate::waits::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::waits::{self, Event, Mutex, MutexGuard, Poller, Ready, Receiver, Sender};
 
 /// Why a connection is gone that a stop did not wait for any longer.
 const CUT: &str = "cut by the stop of the server";
@@ -26,20 +26,43 @@ const CUT: &str = "cut by the stop of the server";
 /// How often a lot looks for connections that waited too long.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
+/// How often a lot that stops looks whether it is empty.
+const STOP_EVERY: Duration = Duration::from_millis(20);
+
 /// Connections that are waited on together.
 pub struct Lot {
     index: usize,
-    waiting: Waiting,
-    inbox: Receiver<Arrival>,
-    /// Connections with a turn coming without waiting.
-    again: VecDeque<usize>,
+    poller: Poller,
+    /// Bounded by `max_connections`: what is in it is a connection.
+    inbox: (Sender<Arrival>, Receiver<Arrival>),
+    /// Connections of the lot, also those that wait for places.
+    open: Arc<AtomicUsize>,
+    /// Its worker waits, and has to be woken if there is something that the poller does not tell.
+    is_asleep: AtomicBool,
+    inside: Mutex<Inside>,
+}
+
+/// What the lock guards, which is held for a few dozen nanoseconds: nothing is read or written under it.
+struct Inside {
+    /// Each of them in the poller from when it comes in until it goes out.
+    connections: Slab<Slot>,
+    /// Those that have a turn now.
+    in_line: VecDeque<usize>,
     /// Connections whose replies wait for a commit, in the order of their rounds and deadlines.
     withheld: VecDeque<AwaitsCommit>,
-    ready: Vec<usize>,
-    desk: Desk,
     swept: Instant,
     /// When what is still open at a stop is dropped.
     stop_deadline: Option<Instant>,
+}
+
+/// The place of a connection.
+#[derive(Default)]
+struct Slot {
+    /// `None` while a worker has it.
+    connection: Option<Box<Connection>>,
+    is_in_line: bool,
+    /// What was told of it while a worker had it.
+    missed: Option<Event>,
 }
 
 /// A connection that waits for a commit: out of the poller, so that what its client does meanwhile
@@ -48,15 +71,6 @@ struct AwaitsCommit {
     connection: Box<Connection>,
     round: Round,
     deadline: Instant,
-}
-
-/// The way into a lot, for other threads.
-#[derive(Debug)]
-pub struct Door {
-    inbox: Sender<Arrival>,
-    poller: Arc<Poller>,
-    /// Connections of the lot, also those that wait for places.
-    pub open: Arc<AtomicUsize>,
 }
 
 /// What comes into a lot.
@@ -69,267 +83,373 @@ pub enum Arrival {
     Call(Call<Ticket>),
 }
 
-/// Why a worker gives a lot away.
-pub enum Leave {
-    /// To call the provider.
-    ToCall(Call<Ticket>),
-    /// The server stops, and the lot is empty.
-    Stopped,
-}
-
 impl Lot {
-    /// An empty lot and its door.
+    /// An empty lot.
     ///
     /// # Errors
     ///
     /// When the kernel has no descriptor left for it.
-    pub fn new(index: usize, max_line: usize) -> io::Result<(Self, Door)> {
-        let poller = Arc::new(Poller::new()?);
-        // Bounded by max_connections: what is in it is a connection.
-        let (sender, inbox) = waits::unbounded();
-        let door = Door { inbox: sender, poller: Arc::clone(&poller), open: Arc::default() };
-        let lot = Self {
-            index,
-            waiting: Waiting::new(poller),
-            inbox,
-            again: VecDeque::new(),
+    pub fn new(index: usize) -> io::Result<Self> {
+        let inside = Inside {
+            connections: Slab::new(),
+            in_line: VecDeque::new(),
             withheld: VecDeque::new(),
-            ready: Vec::new(),
-            desk: Desk::new(max_line),
             swept: Instant::now(),
             stop_deadline: None,
         };
-        Ok((lot, door))
+        Ok(Self {
+            index,
+            poller: Poller::new()?,
+            inbox: waits::unbounded(),
+            open: Arc::default(),
+            is_asleep: AtomicBool::new(false),
+            inside: Mutex::new(inside),
+        })
     }
 
-    /// Which lot it is.
-    pub fn index(&self) -> usize {
-        self.index
+    /// The count of its connections, for each to be counted in.
+    pub fn open(&self) -> &Arc<AtomicUsize> {
+        &self.open
     }
 
-    /// Serves the lot's connections until a call has to be made or the server stops. `open` is the
-    /// count of its [`Door`].
-    pub fn run(&mut self, shared: &Shared, open: &AtomicUsize, stop_within: Duration) -> Leave {
-        loop {
-            while let Ok(arrival) = self.inbox.try_recv() {
-                if let Some(call) = self.take_in(shared, arrival) {
-                    return Leave::ToCall(call);
-                }
-            }
-            while let Some((connection, has_committed)) = self.next_committed(shared) {
-                let call = self.insert(shared, connection).and_then(|key| {
-                    self.guarded(shared, key, |connection, _| {
-                        connection.commit_ends(shared, has_committed)
-                    })
-                });
-                if let Some(call) = call {
-                    return Leave::ToCall(call);
-                }
-            }
-            for _ in 0..self.again.len() {
-                let key = self.again.pop_front().expect("only this loop takes from it");
-                if let Some(call) = self.serve(shared, key) {
-                    return Leave::ToCall(call);
-                }
-            }
-            if shared.is_stopping() && self.has_stopped(shared, open, stop_within) {
-                return Leave::Stopped;
-            }
-            self.sweep(shared);
-            let timeout = if self.again.is_empty() { self.patience() } else { Duration::ZERO };
-            let mut ready = std::mem::take(&mut self.ready);
-            if let Err(error) = self.waiting.wait(timeout, &mut ready) {
-                shared
-                    .log
-                    .event(Level::Error, format_args!("waiting for connections failed: {error}"));
-                // It has no cause that we know of; it must not turn into a busy loop.
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            let mut call = None;
-            for &key in &ready {
-                // Level-triggered: what is not served now is reported again.
-                let is_due = self
-                    .waiting
-                    .get_mut(key)
-                    .is_some_and(|connection| !connection.has_turn_coming());
-                if is_due {
-                    call = self.serve(shared, key);
-                }
-                if call.is_some() {
-                    break;
-                }
-            }
-            self.ready = ready;
-            if let Some(call) = call {
-                return Leave::ToCall(call);
-            }
+    /// Hands something in.
+    pub fn send(&self, arrival: Arrival) {
+        self.inbox.0.send(arrival).expect("both ends are here");
+        self.wake();
+    }
+
+    /// Has its worker look at it.
+    pub fn wake(&self) {
+        // It fails only by a defect of the kernel, which the next sweep makes up for.
+        let _ = self.poller.notify();
+    }
+
+    /// Waits for connections that are ready, and lines them up; not if some are in line already, and no longer
+    /// than it may. False if there were none, and nothing else woke it. Only for its own worker.
+    pub fn wait(&self, shared: &Shared, ready: &mut Ready) -> bool {
+        let is_ready = self.gather(shared, self.fall_asleep(), ready);
+        self.is_asleep.store(false, Ordering::SeqCst);
+        is_ready
+    }
+
+    /// The same without waiting.
+    pub fn look(&self, shared: &Shared, ready: &mut Ready) -> bool {
+        self.gather(shared, Duration::ZERO, ready)
+    }
+
+    /// How long it may be waited for.
+    fn fall_asleep(&self) -> Duration {
+        let inside = self.inside.lock();
+        if !inside.in_line.is_empty() {
+            return Duration::ZERO;
         }
-    }
-
-    fn patience(&self) -> Duration {
-        let patience =
-            if self.stop_deadline.is_some() { Duration::from_millis(20) } else { SWEEP_EVERY };
-        self.withheld.front().map_or(patience, |first| {
+        // Under the lock: whoever lines up now sees it.
+        self.is_asleep.store(true, Ordering::SeqCst);
+        let patience = if inside.stop_deadline.is_some() { STOP_EVERY } else { SWEEP_EVERY };
+        inside.withheld.front().map_or(patience, |first| {
             patience.min(first.deadline.saturating_duration_since(Instant::now()))
         })
     }
 
+    fn gather(&self, shared: &Shared, patience: Duration, ready: &mut Ready) -> bool {
+        let is_ready = self.poller.wait(ready, patience).unwrap_or_else(|error| {
+            shared.log.event(Level::Error, format_args!("waiting for connections failed: {error}"));
+            // It has no cause that we know of; it must not turn into a busy loop.
+            std::thread::sleep(Duration::from_millis(10));
+            false
+        });
+        if is_ready {
+            let mut inside = self.inside.lock();
+            ready.iter().for_each(|event| inside.becomes_ready(event));
+        }
+        is_ready
+    }
+
+    /// True if nobody is in line.
+    pub fn is_quiet(&self) -> bool {
+        self.inside.lock().in_line.is_empty()
+    }
+
+    /// True if there is something to do that its worker does not know of.
+    pub fn lacks_its_worker(&self) -> bool {
+        let inside = self.inside.lock();
+        let has_work = !inside.in_line.is_empty() || !inside.withheld.is_empty();
+        has_work && self.is_asleep.load(Ordering::SeqCst)
+    }
+
+    /// Gives a turn to each connection that came in, whose commit came, or that is in line now, until one needs
+    /// a call of the provider. Any worker may do so, several at a time too.
+    pub fn serve(&self, shared: &Shared, desk: &mut Desk) -> Option<Call<Ticket>> {
+        while let Ok(arrival) = self.inbox.1.try_recv() {
+            let call = self.take_in(shared, arrival, desk);
+            if call.is_some() {
+                return call;
+            }
+        }
+        while let Some((connection, has_committed)) = self.next_committed(shared) {
+            let call = self.enter(shared, connection, desk, |connection, _| {
+                connection.commit_ends(shared, has_committed)
+            });
+            if call.is_some() {
+                return call;
+            }
+        }
+        let in_line = self.inside.lock().in_line.len();
+        for _ in 0..in_line {
+            let (key, connection) = self.inside.lock().next_in_line()?;
+            let call = self.act(shared, key, connection, desk, |connection, desk| {
+                connection.turn(shared, desk)
+            });
+            if call.is_some() {
+                return call;
+            }
+        }
+        None
+    }
+
     /// The next connection that needs not wait for its commit any more, and whether that came.
-    fn next_committed(&mut self, shared: &Shared) -> Option<(Box<Connection>, bool)> {
-        let first = self.withheld.front()?;
+    fn next_committed(&self, shared: &Shared) -> Option<(Box<Connection>, bool)> {
+        let mut inside = self.inside.lock();
+        let first = inside.withheld.front()?;
         let has_committed = shared.store.as_ref()?.is_done(first.round);
         if !has_committed && Instant::now() < first.deadline {
             return None;
         }
-        self.withheld.pop_front().map(|first| (first.connection, has_committed))
+        inside.withheld.pop_front().map(|first| (first.connection, has_committed))
     }
 
     /// Takes one arrival in. A call is handed on to the worker.
-    fn take_in(&mut self, shared: &Shared, arrival: Arrival) -> Option<Call<Ticket>> {
+    fn take_in(&self, shared: &Shared, arrival: Arrival, desk: &mut Desk) -> Option<Call<Ticket>> {
         match arrival {
-            Arrival::New(connection) => {
-                self.insert(shared, connection).and_then(|key| self.serve(shared, key))
-            }
+            Arrival::New(connection) => self
+                .enter(shared, connection, desk, |connection, desk| connection.turn(shared, desk)),
             Arrival::Answered(connection, answer) => {
-                self.insert(shared, connection).and_then(|key| {
-                    self.guarded(shared, key, |connection, desk| {
-                        connection.answer(shared, &answer, desk)
-                    })
+                self.enter(shared, connection, desk, |connection, desk| {
+                    connection.answer(shared, &answer, desk)
                 })
             }
             Arrival::Call(call) => Some(call),
         }
     }
 
-    fn insert(&mut self, shared: &Shared, connection: Box<Connection>) -> Option<usize> {
-        let peer = connection.peer().to_owned();
-        let inserted = self.waiting.insert(connection);
-        inserted
-            .inspect_err(|error| {
-                log_closed(shared, &peer, &format!("cannot be waited on: {error}"))
-            })
-            .ok()
-    }
-
-    /// One turn of a connection.
-    fn serve(&mut self, shared: &Shared, key: usize) -> Option<Call<Ticket>> {
-        self.guarded(shared, key, |connection, desk| connection.turn(shared, desk))
+    /// Does something with a connection that comes in.
+    fn enter(
+        &self,
+        shared: &Shared,
+        connection: Box<Connection>,
+        desk: &mut Desk,
+        act: impl FnOnce(&mut Connection, &mut Desk) -> Step,
+    ) -> Option<Call<Ticket>> {
+        let key = self.inside.lock().connections.insert(Slot::default());
+        if let Err(error) = self.poller.add(connection.stream(), key, connection.awaits) {
+            self.close(shared, key, connection, &format!("cannot be waited on: {error}"));
+            return None;
+        }
+        self.act(shared, key, connection, desk, act)
     }
 
     /// Does something with a connection, and what follows from it. A panic costs this connection
     /// and nothing else.
-    fn guarded(
-        &mut self,
+    fn act(
+        &self,
         shared: &Shared,
         key: usize,
+        mut connection: Box<Connection>,
+        desk: &mut Desk,
         act: impl FnOnce(&mut Connection, &mut Desk) -> Step,
     ) -> Option<Call<Ticket>> {
-        let connection = self.waiting.get_mut(key)?;
-        let desk = &mut self.desk;
-        let step = catch_unwind(AssertUnwindSafe(|| act(connection, desk))).unwrap_or_else(|_| {
+        let acting = AssertUnwindSafe(|| act(&mut connection, desk));
+        let step = catch_unwind(acting).unwrap_or_else(|_| {
             shared.counters.panics.add(1);
             *desk = Desk::new(shared.limits.max_line);
             Step::Gone("lost to a defect of this server, which the standard error tells more of")
         });
-        self.follow(shared, key, step)
+        self.follow(shared, key, connection, step, desk)
     }
 
-    fn follow(&mut self, shared: &Shared, key: usize, step: Step) -> Option<Call<Ticket>> {
+    fn follow(
+        &self,
+        shared: &Shared,
+        key: usize,
+        mut connection: Box<Connection>,
+        step: Step,
+        desk: &mut Desk,
+    ) -> Option<Call<Ticket>> {
         match step {
             Step::Wait(awaits) => {
-                if self.waiting.await_on(key, awaits).is_err() {
-                    self.close(shared, key, "cannot be waited on");
+                if connection.awaits != awaits {
+                    connection.awaits = awaits;
+                    if self.poller.modify(connection.stream(), key, awaits).is_err() {
+                        self.close(shared, key, connection, "cannot be waited on");
+                        return None;
+                    }
                 }
+                self.inside.lock().put_back(key, connection);
                 None
             }
             Step::Again => {
-                self.again.push_back(key);
+                let mut inside = self.inside.lock();
+                inside.put_back(key, connection);
+                inside.line_up(key);
                 None
             }
-            Step::AskPlaces(lookup) => self.ask_places(shared, key, lookup),
+            Step::AskPlaces(lookup) => self.ask_places(shared, key, connection, lookup, desk),
             Step::AwaitCommit(round) => {
                 let timeout = shared.store.as_ref().map(|store| store.commit_timeout());
                 let deadline = Instant::now() + timeout.unwrap_or_default();
-                let connection = self.waiting.remove(key);
-                self.withheld.push_back(AwaitsCommit { connection, round, deadline });
+                let mut inside = self.take_out(key, &connection);
+                inside.withheld.push_back(AwaitsCommit { connection, round, deadline });
                 None
             }
             Step::Gone(reason) => {
-                self.close(shared, key, reason);
+                self.close(shared, key, connection, reason);
                 None
             }
         }
     }
 
     /// Takes the connection out: from here its ticket stands for it.
-    fn ask_places(&mut self, shared: &Shared, key: usize, lookup: Lookup) -> Option<Call<Ticket>> {
-        let ticket = Ticket::Lot { lot: self.index, connection: self.waiting.remove(key) };
-        match shared.lookups.ask(lookup, ticket) {
+    fn ask_places(
+        &self,
+        shared: &Shared,
+        key: usize,
+        connection: Box<Connection>,
+        lookup: Lookup,
+        desk: &mut Desk,
+    ) -> Option<Call<Ticket>> {
+        drop(self.take_out(key, &connection));
+        match shared.lookups.ask(lookup, Ticket::Lot { lot: self.index, connection }) {
             Asked::Call(call) => Some(call),
             Asked::Waiting => None,
             Asked::Answered(Ticket::Lot { connection, .. }, answer) => {
                 shared.exceeded(Limit::PlacesQueue, connection.peer());
-                self.take_in(shared, Arrival::Answered(connection, answer))
+                self.take_in(shared, Arrival::Answered(connection, answer), desk)
             }
             Asked::Answered(Ticket::Pinned(_), _) => unreachable!("the ticket just made"),
         }
     }
 
-    fn close(&mut self, shared: &Shared, key: usize, reason: &str) {
-        let connection = self.waiting.remove(key);
+    /// Ends a connection's place here, while the connection itself goes on.
+    fn take_out(&self, key: usize, connection: &Connection) -> MutexGuard<'_, Inside> {
+        // It fails only for a socket that is not in the poller, which this one is.
+        let _ = self.poller.delete(connection.stream());
+        let mut inside = self.inside.lock();
+        inside.connections.remove(key);
+        inside
+    }
+
+    /// Drops a connection, which takes it out of the poller too.
+    fn close(&self, shared: &Shared, key: usize, connection: Box<Connection>, reason: &str) {
+        self.inside.lock().connections.remove(key);
         log_closed(shared, connection.peer(), reason);
     }
 
-    /// Ends what waited too long.
-    fn sweep(&mut self, shared: &Shared) {
+    /// Ends what waited too long, and, once the server stops, everything. True when the lot is empty then, or
+    /// `stop_within` is over. Only for its own worker.
+    pub fn keep_time(&self, shared: &Shared, desk: &mut Desk, stop_within: Duration) -> bool {
+        if shared.is_stopping() {
+            return self.has_stopped(shared, desk, stop_within);
+        }
         let now = Instant::now();
-        if now.saturating_duration_since(self.swept) < SWEEP_EVERY {
-            return;
+        let mut inside = self.inside.lock();
+        if now.saturating_duration_since(inside.swept) < SWEEP_EVERY {
+            return false;
         }
-        self.swept = now;
-        for key in self.waiting.keys() {
-            let connection = self.waiting.get_mut(key).expect("its key was just there");
-            if let Some(step) = connection.check_time(now, shared) {
-                // Ending asks no provider.
-                let _ = self.follow(shared, key, step);
-            }
-        }
+        inside.swept = now;
+        drop(inside);
+        self.with_each(shared, desk, |connection| connection.check_time(now, shared));
+        false
     }
 
-    /// At a stop: ends every connection, and waits until they are gone or `stop_within` is over.
-    fn has_stopped(&mut self, shared: &Shared, open: &AtomicUsize, stop_within: Duration) -> bool {
-        let deadline = *self.stop_deadline.get_or_insert_with(|| Instant::now() + stop_within);
-        for key in self.waiting.keys() {
-            let step = self.waiting.get_mut(key).map(|connection| connection.stop(SERVER_STOPS));
-            if let Some(step) = step {
-                let _ = self.follow(shared, key, step);
-            }
-        }
-        if Instant::now() >= deadline {
-            for key in self.waiting.keys() {
-                self.close(shared, key, CUT);
-            }
-            for AwaitsCommit { connection, .. } in self.withheld.drain(..) {
+    /// At a stop: ends every connection, and sees whether they are gone or `stop_within` is over.
+    fn has_stopped(&self, shared: &Shared, desk: &mut Desk, stop_within: Duration) -> bool {
+        let now = Instant::now();
+        let deadline = *self.inside.lock().stop_deadline.get_or_insert(now + stop_within);
+        self.with_each(shared, desk, |connection| Some(connection.stop(SERVER_STOPS)));
+        if now >= deadline {
+            self.with_each(shared, desk, |_| Some(Step::Gone(CUT)));
+            let withheld = std::mem::take(&mut self.inside.lock().withheld);
+            for AwaitsCommit { connection, .. } in withheld {
                 log_closed(shared, connection.peer(), CUT);
             }
+            // Connections that were on their way here close with this.
+            while self.inbox.1.try_recv().is_ok() {}
             return true;
         }
-        open.load(Ordering::SeqCst) == 0
+        self.open.load(Ordering::SeqCst) == 0
+    }
+
+    /// Does something with each connection that no worker has, and what follows from it. It has to ask no
+    /// provider.
+    fn with_each(
+        &self,
+        shared: &Shared,
+        desk: &mut Desk,
+        act: impl Fn(&mut Connection) -> Option<Step>,
+    ) {
+        let keys: Vec<usize> = self.inside.lock().connections.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            let Some(mut connection) = self.inside.lock().take(key) else { continue };
+            match act(&mut connection) {
+                Some(step) => drop(self.follow(shared, key, connection, step, desk)),
+                None => self.inside.lock().put_back(key, connection),
+            }
+        }
     }
 }
 
-impl Door {
-    /// Hands something in; a lot that has stopped drops it.
-    pub fn send(&self, arrival: Arrival) {
-        if self.inbox.send(arrival).is_ok() {
-            self.wake();
+impl Inside {
+    fn becomes_ready(&mut self, event: Event) {
+        // It may be gone since.
+        let Some(slot) = self.connections.get_mut(event.key) else { return };
+        match &mut slot.connection {
+            Some(connection) => {
+                connection.becomes_ready(event);
+                self.line_up(event.key);
+            }
+            None => {
+                let has_ended =
+                    event.has_ended || slot.missed.is_some_and(|missed| missed.has_ended);
+                slot.missed = Some(Event { has_ended, ..event });
+            }
         }
     }
 
-    /// Frees a worker that waits.
-    pub fn wake(&self) {
-        // It fails only if the poller is gone, and with it who waits.
-        let _ = self.poller.notify();
+    fn line_up(&mut self, key: usize) {
+        if !std::mem::replace(&mut self.connections[key].is_in_line, true) {
+            self.in_line.push_back(key);
+        }
+    }
+
+    fn next_in_line(&mut self) -> Option<(usize, Box<Connection>)> {
+        for _ in 0..self.in_line.len() {
+            let key = self.in_line.pop_front()?;
+            // It may be gone since.
+            let Some(slot) = self.connections.get_mut(key) else { continue };
+            if let Some(connection) = slot.connection.take() {
+                slot.is_in_line = false;
+                return Some((key, connection));
+            }
+            // Somebody looks at its time now; its turn comes after.
+            self.in_line.push_back(key);
+        }
+        None
+    }
+
+    fn take(&mut self, key: usize) -> Option<Box<Connection>> {
+        self.connections.get_mut(key)?.connection.take()
+    }
+
+    fn put_back(&mut self, key: usize, mut connection: Box<Connection>) {
+        let slot = &mut self.connections[key];
+        let missed = slot.missed.take();
+        if let Some(event) = missed {
+            connection.becomes_ready(event);
+        }
+        slot.connection = Some(connection);
+        if missed.is_some() {
+            self.line_up(key);
+        }
     }
 }
 
@@ -373,21 +493,21 @@ mod tests {
         let server = Server::bind(&config, &name).unwrap().start(&config).unwrap();
         let shared = &server.shared;
 
-        let (mut lot, door) = Lot::new(0, shared.limits.max_line).unwrap();
-        let (lost, mut lost_client) = connected(&door.open);
-        let (kept, mut kept_client) = connected(&door.open);
-        let lost = lot.insert(shared, lost).unwrap();
-        let kept = lot.insert(shared, kept).unwrap();
-        assert!(lot.guarded(shared, lost, |_, _| panic!("meant")).is_none());
+        let lot = Lot::new(0).unwrap();
+        let mut desk = Desk::new(shared.limits.max_line);
+        let (lost, mut lost_client) = connected(lot.open());
+        let (kept, mut kept_client) = connected(lot.open());
+        assert!(lot.enter(shared, lost, &mut desk, |_, _| panic!("meant")).is_none());
         assert_eq!(lost_client.read(&mut [0]).unwrap(), 0);
-        assert_eq!(door.open.load(Ordering::SeqCst), 1);
+        assert_eq!(lot.open().load(Ordering::SeqCst), 1);
 
+        lot.send(Arrival::New(kept));
+        assert!(lot.serve(shared, &mut desk).is_none());
         kept_client.write_all(b"x\n").unwrap();
-        let mut ready = Vec::new();
-        while ready != [kept] {
-            lot.waiting.wait(Duration::from_secs(20), &mut ready).unwrap();
+        while lot.is_quiet() {
+            lot.wait(shared, &mut Ready::default());
         }
-        assert!(lot.serve(shared, kept).is_none());
+        assert!(lot.serve(shared, &mut desk).is_none());
         let mut reply = [0; 4];
         kept_client.read_exact(&mut reply).unwrap();
         assert_eq!(&reply, b"? x\n");

@@ -1,9 +1,9 @@
 //! One server: its listener, its pool, its links.
 //!
 //! A connection is one owned value that moves between threads; who has it may touch it. In lots
-//! mode ([`lot`], [`worker`], [`connection`]) a worker takes a lot of connections, waits for
+//! mode ([`lot`], [`worker`], [`connection`]) a worker has a lot of connections, waits for
 //! whichever speaks, reads, handles, writes, and waits again; before a call that may block it
-//! gives its lot to another worker. In [`pinned`] mode a worker keeps one connection until it
+//! gives its lot to another worker, and where its own is quiet it helps others out. In [`pinned`] mode a worker keeps one connection until it
 //! closes. Both hold the same [`session`].
 
 pub mod addresses;
@@ -16,7 +16,6 @@ pub mod open;
 pub mod pinned;
 pub mod pool;
 pub mod rates;
-pub mod readiness;
 pub mod session;
 pub mod shared;
 pub mod ticket;

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use threadpool::ThreadPool;
 
-use super::lot::Lot;
 use super::pinned::Pinned;
 use super::shared::Shared;
 use super::worker::Lots;
@@ -23,7 +22,7 @@ pub enum Pool {
     Lots {
         /// One long-lived job for each worker.
         threads: ThreadPool,
-        /// The lots and their doors.
+        /// The lots.
         lots: Arc<Lots>,
     },
     /// A thread for each connection that is served; further ones wait in the crate's queue, which
@@ -46,11 +45,9 @@ impl Pool {
         match shared.pool.mode {
             PoolMode::Lots => {
                 let cores = available_parallelism().map_or(1, usize::from);
-                let lots: io::Result<Vec<_>> =
-                    (0..cores).map(|index| Lot::new(index, shared.limits.max_line)).collect();
                 let workers = cores + calls;
+                let lots = Lots::new(cores, workers, stop_within)?;
                 let threads = threads::pool("worker", workers);
-                let lots = Lots::new(lots?, workers, stop_within);
                 for _ in 0..workers {
                     let (shared, lots) = (Arc::clone(shared), Arc::clone(&lots));
                     threads.execute(move || lots.work(&shared));
@@ -67,7 +64,7 @@ impl Pool {
     /// Frees the workers of all lots to look at what they hold.
     pub fn wake_lots(&self) {
         if let Self::Lots { lots, .. } = self {
-            lots.doors.iter().for_each(super::lot::Door::wake);
+            lots.wake();
         }
     }
 

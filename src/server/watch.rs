@@ -109,9 +109,9 @@ impl Watch {
             Some(Pool::Lots { threads, lots }) => {
                 let waiting = lots.waiting();
                 status::Pool {
-                    lots: lots.doors.len(),
+                    lots: lots.count(),
                     workers: threads.max_count(),
-                    busy: lots.doors.len().saturating_sub(waiting) + calls,
+                    busy: lots.count().saturating_sub(waiting) + calls,
                     queued: waiting,
                     ..none
                 }

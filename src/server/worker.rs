@@ -7,21 +7,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::addresses::Present;
-use super::connection::Connection;
-use super::lot::{Arrival, Door, Leave, Lot};
+use super::connection::{Connection, Desk};
+use super::lot::{Arrival, Lot};
 use super::open::Open;
 use super::session::Session;
 use super::shared::Shared;
 use super::ticket::Ticket;
 use crate::places::lookups::{Answer, Call};
 use crate::waits::atomic::{AtomicUsize, Ordering};
-use crate::waits::{self, Receiver, Sender};
+use crate::waits::{self, Ready, Receiver, Sender};
 
 /// What the workers share.
 pub struct Lots {
-    /// The ways in, by index of the lot.
-    pub doors: Vec<Door>,
-    /// Lots without a worker; `None` tells a worker to end.
+    all: Vec<Lot>,
+    /// Lots without a worker, by index; `None` tells a worker to end.
     free: (Sender<Free>, Receiver<Free>),
     workers: usize,
     running: AtomicUsize,
@@ -30,28 +29,51 @@ pub struct Lots {
 }
 
 /// A lot without a worker, or the word to end.
-type Free = Option<Box<Lot>>;
+type Free = Option<usize>;
+
+/// What a worker has at hand.
+struct Hands {
+    desk: Desk,
+    ready: Ready,
+}
+
+/// What became of a worker's help.
+enum Help {
+    /// Nobody needed it.
+    None,
+    /// Some were served.
+    Some,
+    /// The provider is to be called for one of them.
+    ToCall(Call<Ticket>),
+}
+
+/// Why a worker leaves its lot.
+enum Leave {
+    /// To call the provider.
+    ToCall(Call<Ticket>),
+    /// The lot has stopped.
+    Stopped,
+}
 
 impl Lots {
-    /// Lots that wait for their workers.
-    pub fn new(lots: Vec<(Lot, Door)>, workers: usize, stop_within: Duration) -> Arc<Self> {
+    /// Empty lots, of which `workers` workers will take care.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel has no descriptor left for one.
+    pub fn new(count: usize, workers: usize, stop_within: Duration) -> io::Result<Arc<Self>> {
+        let all = (0..count).map(Lot::new).collect::<io::Result<Vec<_>>>()?;
         // Bounded by the number of lots and, at the end, of workers.
         let free = waits::unbounded();
-        let running = AtomicUsize::new(lots.len());
-        let doors = lots
-            .into_iter()
-            .map(|(lot, door)| {
-                free.0.send(Some(Box::new(lot))).expect("both ends are here");
-                door
-            })
-            .collect();
-        Arc::new(Self { doors, free, workers, running, stop_within })
+        let lots = Self { all, free, workers, running: AtomicUsize::new(count), stop_within };
+        (0..count).for_each(|lot| lots.give(Some(lot)));
+        Ok(Arc::new(lots))
     }
 
-    /// The door of the lot with the fewest connections.
-    pub fn emptiest(&self) -> (usize, &Door) {
-        let by_open = |(_, door): &(usize, &Door)| door.open.load(Ordering::Relaxed);
-        self.doors.iter().enumerate().min_by_key(by_open).expect("there is a lot for each core")
+    /// The lot with the fewest connections.
+    fn emptiest(&self) -> &Lot {
+        let by_open = |lot: &&Lot| lot.open().load(Ordering::Relaxed);
+        self.all.iter().min_by_key(by_open).expect("there is a lot for each core")
     }
 
     /// Hands a connection that was just accepted to the lot with the fewest.
@@ -66,11 +88,16 @@ impl Lots {
         session: Session,
         present: Option<Present>,
     ) -> io::Result<()> {
-        let (_, door) = self.emptiest();
-        let open = Open::count([Arc::clone(&shared.connections), Arc::clone(&door.open)], present);
+        let lot = self.emptiest();
+        let open = Open::count([Arc::clone(&shared.connections), Arc::clone(lot.open())], present);
         let connection = Connection::new(stream, session, open)?;
-        door.send(Arrival::New(Box::new(connection)));
+        lot.send(Arrival::New(Box::new(connection)));
         Ok(())
+    }
+
+    /// How many lots there are.
+    pub fn count(&self) -> usize {
+        self.all.len()
     }
 
     /// How many lots wait for a worker.
@@ -78,26 +105,69 @@ impl Lots {
         self.free.1.len()
     }
 
+    /// Has all lots looked at.
+    pub fn wake(&self) {
+        self.all.iter().for_each(Lot::wake);
+    }
+
     /// The job of one worker: takes a lot, serves it until a provider has to be called, gives it
     /// away and calls, then takes a free one. Ends when all lots have stopped.
     pub fn work(&self, shared: &Shared) {
-        while let Ok(Some(mut lot)) = self.free.1.recv() {
-            let open = &self.doors[lot.index()].open;
-            match lot.run(shared, open, self.stop_within) {
+        let desk = Desk::new(shared.limits.max_line);
+        let mut hands = Hands { desk, ready: Ready::default() };
+        while let Ok(Some(lot)) = self.free.1.recv() {
+            match self.serve(shared, lot, &mut hands) {
                 Leave::ToCall(call) => {
                     self.give(Some(lot));
                     self.call(shared, call);
                 }
                 Leave::Stopped => {
-                    drop(lot);
                     if self.running.fetch_sub(1, Ordering::SeqCst) == 1 {
-                        for _ in 0..self.workers {
-                            self.give(None);
-                        }
+                        (0..self.workers).for_each(|_| self.give(None));
                     }
                 }
             }
         }
+    }
+
+    /// Waits for a lot and serves it, until a call has to be made or it has stopped. When it is quiet, others
+    /// are helped out, one at a time in turn.
+    fn serve(&self, shared: &Shared, index: usize, hands: &mut Hands) -> Leave {
+        let lot = &self.all[index];
+        let mut other = index;
+        let mut may_wait = false;
+        loop {
+            let ready = &mut hands.ready;
+            let is_ready = if may_wait { lot.wait(shared, ready) } else { lot.look(shared, ready) };
+            if let Some(call) = lot.serve(shared, &mut hands.desk) {
+                return Leave::ToCall(call);
+            }
+            if lot.keep_time(shared, &mut hands.desk, self.stop_within) {
+                return Leave::Stopped;
+            }
+            may_wait = !is_ready;
+            other = (other + 1) % self.all.len();
+            if may_wait && other != index {
+                match self.help(shared, &self.all[other], hands) {
+                    Help::ToCall(call) => return Leave::ToCall(call),
+                    Help::Some => may_wait = false,
+                    Help::None => {}
+                }
+            }
+        }
+    }
+
+    /// Serves those in another lot that are ready. Its own worker may not be at work though there are some:
+    /// where it waits for a core that somebody else has, this one has the next.
+    fn help(&self, shared: &Shared, lot: &Lot, hands: &mut Hands) -> Help {
+        if !lot.look(shared, &mut hands.ready) && lot.is_quiet() {
+            return Help::None;
+        }
+        let call = lot.serve(shared, &mut hands.desk);
+        if lot.lacks_its_worker() {
+            lot.wake();
+        }
+        call.map_or(Help::Some, Help::ToCall)
     }
 
     /// Calls the provider, which may block, and sends everyone who waited for it on.
@@ -110,13 +180,13 @@ impl Lots {
         if let Some(call) = finished.next
             && let Ticket::Lot { lot, .. } = call.ticket
         {
-            self.doors[lot].send(Arrival::Call(call));
+            self.all[lot].send(Arrival::Call(call));
         }
     }
 
     fn send_on(&self, ticket: Ticket, answer: Answer) {
         if let Ticket::Lot { lot, connection } = ticket {
-            self.doors[lot].send(Arrival::Answered(connection, answer));
+            self.all[lot].send(Arrival::Answered(connection, answer));
         }
     }
 

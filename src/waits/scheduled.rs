@@ -8,10 +8,10 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
-use polling::Events;
+use super::poller::{self, Ready};
 pub use shuttle::sync::atomic;
 
 /// The shortest wait that never ends by itself.
@@ -37,6 +37,16 @@ impl<T> Mutex<T> {
     /// Blocks until it is free.
     pub fn lock(&self) -> MutexGuard<'_, T> {
         MutexGuard { mutex: self, held: Some(self.held()) }
+    }
+
+    /// `None` if somebody has it.
+    pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        let held = match self.0.try_lock() {
+            Ok(held) => held,
+            Err(TryLockError::Poisoned(error)) => error.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        Some(MutexGuard { mutex: self, held: Some(held) })
     }
 
     fn held(&self) -> shuttle::sync::MutexGuard<'_, T> {
@@ -254,11 +264,11 @@ impl<T> fmt::Debug for Receiver<T> {
     }
 }
 
-/// As `polling::Poller`, but for waiting. Sockets are the kernel's: what is to be read of them
+/// As the real one, but for waiting. Sockets are the kernel's: what is to be read of them
 /// should have come before the test's threads start.
 #[derive(Debug)]
 pub struct Poller {
-    kernel: polling::Poller,
+    kernel: poller::Poller,
     is_notified: Mutex<bool>,
     changed: Condvar,
 }
@@ -270,7 +280,7 @@ impl Poller {
     ///
     /// When the kernel has no descriptor left for it.
     pub fn new() -> io::Result<Self> {
-        let kernel = polling::Poller::new()?;
+        let kernel = poller::Poller::new()?;
         Ok(Self { kernel, is_notified: Mutex::new(false), changed: Condvar::new() })
     }
 
@@ -290,17 +300,16 @@ impl Poller {
     /// # Errors
     ///
     /// When the kernel cannot tell.
-    pub fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<usize> {
+    pub fn wait(&self, ready: &mut Ready, timeout: Duration) -> io::Result<bool> {
         let mut is_notified = self.is_notified.lock();
         loop {
-            let ready = self.kernel.wait(events, Some(Duration::ZERO))?;
-            if ready > 0 || std::mem::take(&mut *is_notified) {
+            let is_ready = self.kernel.wait(ready, Duration::ZERO)?;
+            if is_ready || std::mem::take(&mut *is_notified) {
                 *is_notified = false;
-                return Ok(ready);
+                return Ok(true);
             }
-            let timeout = timeout.unwrap_or(Duration::MAX);
-            if self.changed.wait_for(&mut is_notified, timeout).timed_out() {
-                return Ok(0);
+            if timeout.is_zero() || self.changed.wait_for(&mut is_notified, timeout).timed_out() {
+                return Ok(false);
             }
         }
     }
@@ -308,9 +317,9 @@ impl Poller {
 
 /// What needs no waiting is the kernel's.
 impl Deref for Poller {
-    type Target = polling::Poller;
+    type Target = poller::Poller;
 
-    fn deref(&self) -> &polling::Poller {
+    fn deref(&self) -> &poller::Poller {
         &self.kernel
     }
 }

@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use herd::config::Durability;
 use herd::places::{Failure, Lookup, Provider};
 use herd::records::{Change, Records};
-use herd::server::lot::{Door, Lot};
 use herd::server::session::Session;
 use herd::server::shared::Shared;
 use herd::server::worker::Lots;
@@ -42,13 +41,13 @@ impl Serving {
     }
 
     fn of(shared: Arc<Shared>, lots: usize, calls: usize) -> Self {
-        let places = (0..lots).map(|index| Lot::new(index, shared.limits.max_line).unwrap());
-        let lots = Lots::new(places.collect(), lots + calls, ENDLESS);
+        let workers = lots + calls;
+        let lots = Lots::new(lots, workers, ENDLESS).unwrap();
         let work = || {
             let (shared, lots) = (Arc::clone(&shared), Arc::clone(&lots));
             thread::spawn(move || lots.work(&shared))
         };
-        let workers = (0..lots.doors.len() + calls).map(|_| work()).collect();
+        let workers = (0..workers).map(|_| work()).collect();
         Self { shared, lots, workers }
     }
 
@@ -68,7 +67,7 @@ impl Serving {
     /// As a stop of the pool does it; ends when all workers have.
     fn stop(self) {
         self.shared.is_stopping.store(true, Ordering::SeqCst);
-        self.lots.doors.iter().for_each(Door::wake);
+        self.lots.wake();
         for worker in self.workers {
             worker.join().unwrap();
         }
@@ -181,7 +180,7 @@ fn with_durability_always_no_reply_comes_before_its_commit_and_all_come_after_it
         let serving = Serving::of(shared, 2, 1);
         // As a start does it.
         let lots = Arc::clone(&serving.lots);
-        store.on_commit(move || lots.doors.iter().for_each(Door::wake));
+        store.on_commit(move || lots.wake());
         let is_done = Arc::new(AtomicBool::new(false));
         let disk = Disk { is_done: Arc::clone(&is_done) };
         let writer = {
