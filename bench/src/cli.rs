@@ -262,7 +262,8 @@ pub(crate) struct Figures {
     pub(crate) rounds: usize,
 
     /// scenarios, with commas between [default: all: pipelined, request-reply-256,
-    /// request-reply-2000, idle, idle-pipelined, durability, abuse, memory, line, frozen, flood]
+    /// request-reply-2000, idle, idle-pipelined, durability, abuse, memory, growth, line,
+    /// frozen, flood]
     #[argh(option, arg_name = "NAMES")]
     pub(crate) only: Option<String>,
 

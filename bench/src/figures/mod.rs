@@ -14,6 +14,7 @@ use crate::machine;
 
 mod contender;
 mod frozen;
+mod growth;
 mod report;
 mod scenarios;
 

@@ -6,7 +6,7 @@ use herd::client::Client;
 use herd::protocol::Kilometers;
 
 use super::contender::{HerdConf, Programs, Shape};
-use super::{Bench, Contender, FiguresError, Scenario, Values, frozen};
+use super::{Bench, Contender, FiguresError, Scenario, Values, frozen, growth};
 use crate::launch::{self, Running};
 use crate::load::{Abuse, Abusers, LAST_REPLIES, Load, Work, report_all, run};
 use crate::spread::quantile;
@@ -36,6 +36,7 @@ pub(super) fn all() -> Vec<Scenario> {
         durability(),
         abuse(),
         memory(),
+        growth::scenario(),
         line(),
         frozen::scenario(),
         flood(),
@@ -173,19 +174,25 @@ fn abuse() -> Scenario {
 
 /// Each client is reported once: a client of 20 bytes, a location of 22, a time of 20.
 fn memory() -> Scenario {
-    const RECORDS: u32 = 1_000_000;
-    let run = |bench: &Bench| {
-        let server = bench.programs.herd(LOTS_WITHOUT_LOG)?;
-        let before = server.pid().resident_bytes()?;
-        report_all(&Load { clients: RECORDS, ..load(bench, &server, Work::Iamat, 1, 1) })?;
-        let grown = server.pid().resident_bytes()?.saturating_sub(before) as f64;
-        Ok(vec![("resident B/record", grown / f64::from(RECORDS))])
+    let contender = |name, records| Contender {
+        name,
+        run: Box::new(move |bench: &Bench| {
+            let server = bench.programs.herd(LOTS_WITHOUT_LOG)?;
+            let before = server.pid().resident_bytes()?;
+            report_all(&Load { clients: records, ..load(bench, &server, Work::Iamat, 1, 1) })?;
+            let grown = server.pid().resident_bytes()?.saturating_sub(before) as f64;
+            Ok(vec![("resident B/record", grown / f64::from(records))])
+        }),
     };
     Scenario {
         name: "memory",
-        about: "1,000,000 records: client 20 bytes, location 22, time 20".to_string(),
+        about: "herd, lots; records of a client of 20 bytes, a location of 22, a time of 20"
+            .to_string(),
         reference: None,
-        contenders: vec![Contender { name: "herd, lots", run: Box::new(run) }],
+        contenders: vec![
+            contender("1,000,000 records", 1_000_000),
+            contender("10,000,000 records", 10_000_000),
+        ],
     }
 }
 
