@@ -7,7 +7,7 @@ pub mod digest;
 mod record;
 mod shard;
 
-use std::hash::RandomState;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::RwLock;
@@ -15,7 +15,7 @@ use parking_lot::RwLock;
 use crate::protocol::Nanos;
 use digest::{BUCKETS, Digest, Place, SHARDS};
 pub use record::Record;
-use shard::{Shard, Slot};
+use shard::{ClientHash, Shard, Slot};
 
 /// Slots of a shard's table that are read under one lock, at most: some 100 microseconds.
 const PAGE_SLOTS: usize = 4096;
@@ -28,8 +28,9 @@ const PAGE_NOTES: usize = 512;
 #[derive(Debug)]
 pub struct Records {
     shards: Box<[RwLock<Shard>]>,
-    /// Keyed at random for each process: clients choose their names, so with a fixed hash they
-    /// could choose names that fall together.
+    /// SipHash, keyed at random for each process: clients choose their names, so with a fixed hash they
+    /// could choose names that fall together. Faster ones that have a key as well promise less: who watches
+    /// how long answers take may learn enough of the key.
     hasher: RandomState,
     /// How many records there are: with many threads at it, right to within a few.
     count: AtomicUsize,
@@ -128,14 +129,23 @@ impl Records {
         replaces: impl FnOnce(&Record) -> bool,
         has_room: impl FnOnce() -> bool,
     ) -> Merged {
+        let Place { shard, bucket } = Place::of(record.client());
+        let hash = self.hash(record.client());
         // What was replaced is dropped after the lock.
-        let (merged, _replaced) = self.with_shard(Place::of(record.client()).shard, |shard| {
-            shard.put(&self.hasher, record, is_unsaved, replaces, has_room)
+        let (merged, _replaced) = self.with_shard(shard, |shard| {
+            shard.put(hash, bucket, record, is_unsaved, replaces, has_room)
         });
         if merged == (Merged::Stored { is_new: true }) {
             self.count.fetch_add(1, Ordering::Relaxed);
         }
         merged
+    }
+
+    fn hash(&self, client: &[u8]) -> ClientHash {
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write(client);
+        // Any half of its bits is as good as the other.
+        ClientHash(hasher.finish() as u32)
     }
 
     /// Changes a shard under its lock, and the count of notes with it.
@@ -162,7 +172,7 @@ impl Records {
         let mut left = self.shards[shard].read().unsaved();
         while left > 0 {
             let page = left.min(PAGE_NOTES);
-            self.with_shard(shard, |shard| shard.take_unsaved(&self.hasher, page, taken));
+            self.with_shard(shard, |shard| shard.take_unsaved(page, taken));
             left -= page;
         }
     }
@@ -170,14 +180,14 @@ impl Records {
     /// Notes a client for the disk again: what was taken did not get there.
     pub fn note_unsaved(&self, change: Change) {
         let (Change::Held(record) | Change::Gone(record)) = change;
-        self.with_shard(Place::of(record.client()).shard, |shard| {
-            shard.note_unsaved(&self.hasher, record);
-        });
+        let hash = self.hash(record.client());
+        self.with_shard(Place::of(record.client()).shard, |shard| shard.note_unsaved(hash, record));
     }
 
     /// The record of a client.
     pub fn get(&self, client: &[u8]) -> Option<Record> {
-        self.shards[Place::of(client).shard].read().get(&self.hasher, client)
+        let hash = self.hash(client);
+        self.shards[Place::of(client).shard].read().get(hash, client)
     }
 
     /// How many clients are known.

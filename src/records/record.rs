@@ -3,7 +3,8 @@
 
 use std::cmp::Ordering;
 use std::fmt;
-use std::sync::Arc;
+
+use triomphe::ThinArc;
 
 use crate::protocol::Nanos;
 use crate::protocol::location::is_location;
@@ -13,9 +14,10 @@ use crate::protocol::reply::Fields;
 /// What is known of one client. Immutable and shared: a clone counts a reference.
 ///
 /// Layout: time and skew (8 bytes each, little-endian), the lengths of client, origin, location and
-/// time text (a byte each), then these four. One allocation a record, because there are millions.
+/// time text (a byte each), then these four. One allocation a record, and a pointer of one word to it (the
+/// length lies with the bytes), because there are millions.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Record(Arc<[u8]>);
+pub struct Record(ThinArc<(), u8>);
 
 const LENGTHS: usize = 16;
 const HEADER: usize = LENGTHS + 4;
@@ -36,7 +38,7 @@ impl Record {
             packed[end..end + text.len()].copy_from_slice(text);
             end += text.len();
         }
-        Self(Arc::from(&packed[..end]))
+        Self::packed(&packed[..end])
     }
 
     /// Reads packed bytes that came from outside of this process. `None` unless every field is as an UPDATE
@@ -47,7 +49,7 @@ impl Record {
         if bytes.len() != HEADER + all {
             return None;
         }
-        let record = Self(Arc::from(bytes));
+        let record = Self::packed(bytes);
         let fields = record.fields();
         let is_valid = is_client(fields.client)
             && is_server_name(fields.origin)
@@ -58,8 +60,9 @@ impl Record {
 
     /// All that it says.
     pub fn fields(&self) -> Fields<'_> {
-        let length = |at: usize| usize::from(self.0[LENGTHS + at]);
-        let (client, rest) = self.0[HEADER..].split_at(length(0));
+        let bytes = self.bytes();
+        let length = |at: usize| usize::from(bytes[LENGTHS + at]);
+        let (client, rest) = bytes[HEADER..].split_at(length(0));
         let (origin, rest) = rest.split_at(length(1));
         let (location, time_text) = rest.split_at(length(2));
         Fields { client, origin, location, time_text, time: self.time(), skew: self.skew() }
@@ -67,7 +70,8 @@ impl Record {
 
     /// The client that it is of.
     pub fn client(&self) -> &[u8] {
-        &self.0[HEADER..HEADER + usize::from(self.0[LENGTHS])]
+        let bytes = self.bytes();
+        &bytes[HEADER..HEADER + usize::from(bytes[LENGTHS])]
     }
 
     /// When the client was there.
@@ -83,16 +87,20 @@ impl Record {
     /// The same in memory of its own, for who keeps it while others replace it: memory is best freed by the
     /// thread that took it.
     pub(super) fn copy(&self) -> Self {
-        Self(Arc::from(&*self.0))
+        Self::packed(self.bytes())
     }
 
     /// The packed bytes, the same on every machine.
     pub fn bytes(&self) -> &[u8] {
-        &self.0
+        &self.0.slice
+    }
+
+    fn packed(bytes: &[u8]) -> Self {
+        Self(ThinArc::from_header_and_slice((), bytes))
     }
 
     fn number(&self, at: usize) -> i64 {
-        i64::from_le_bytes(self.0[at..at + 8].try_into().expect("eight bytes"))
+        i64::from_le_bytes(self.bytes()[at..at + 8].try_into().expect("eight bytes"))
     }
 
     /// The merge order: the greater of two records of a client is the newer one. Later time, then
@@ -117,6 +125,10 @@ impl Record {
 
     /// True if both came from one and the same report: client, location and time bytes are equal.
     pub fn is_same_report(&self, other: &Self) -> bool {
+        // Equal bytes say equal times, so hardly ever is there more to look at.
+        if self.time() != other.time() {
+            return false;
+        }
         let (this, that) = (self.fields(), other.fields());
         (this.client, this.location, this.time_text) == (that.client, that.location, that.time_text)
     }

@@ -1,7 +1,5 @@
 //! One shard of the map: a table of records, and the digests of its buckets, which change together.
 
-use std::hash::{BuildHasher, RandomState};
-
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
@@ -15,10 +13,11 @@ pub(super) struct Shard {
     table: HashTable<Held>,
     /// The hash of each client whose record here is marked, so that its newest is taken for the disk, or
     /// was before it expired. No more than the hash: a note is made for every report that comes first, and a
-    /// record that it held would be freed by another thread than the one that made it.
-    unsaved: Vec<u64>,
+    /// record that it held would be freed by another thread than the one that made it. Clients may share a
+    /// hash: then it is here for each of them that is marked.
+    unsaved: Vec<ClientHash>,
     /// A record of each client that has expired since it was last taken for the disk.
-    gone: Vec<Record>,
+    gone: Vec<(ClientHash, Record)>,
     digests: Box<[Digest; BUCKETS]>,
     /// Records of before are expired: they are not here, and are not taken.
     horizon: Nanos,
@@ -26,10 +25,16 @@ pub(super) struct Shard {
     moves: u64,
 }
 
-/// A record, and whether its client is noted for the disk.
+/// What a table finds a client by. Half a hash, so that a slot has room for it: then a table that grows
+/// moves its slots without a look at the records, each of which would be a miss of the cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ClientHash(pub(super) u32);
+
+/// A slot of the table, 16 bytes: a record, and whether its client is noted for the disk.
 #[derive(Debug)]
 struct Held {
     record: Record,
+    hash: ClientHash,
     is_unsaved: bool,
 }
 
@@ -43,6 +48,20 @@ pub(super) struct Slot {
 /// Clients for which an empty list of those noted for the disk keeps its room.
 const KEPT_CAPACITY: usize = 64;
 
+impl ClientHash {
+    /// As the table wants it. It finds a slot by the low bits and tells slots apart by the top seven, so each
+    /// half has all that there is.
+    fn whole(self) -> u64 {
+        u64::from(self.0) << 32 | u64::from(self.0)
+    }
+}
+
+impl Held {
+    fn is_of(&self, hash: ClientHash, client: &[u8]) -> bool {
+        self.hash == hash && self.record.client() == client
+    }
+}
+
 impl Shard {
     pub(super) fn new() -> Self {
         Self {
@@ -55,12 +74,13 @@ impl Shard {
         }
     }
 
-    /// Puts a record if it `replaces` the one that is held, or if none is held and `has_room` says
+    /// Puts a record of `bucket` if it `replaces` the one that is held, or if none is held and `has_room` says
     /// so; `is_unsaved` notes it for the disk. What was replaced comes back, to be dropped when the
     /// lock is gone.
     pub(super) fn put(
         &mut self,
-        hasher: &RandomState,
+        hash: ClientHash,
+        bucket: usize,
         record: &Record,
         is_unsaved: bool,
         replaces: impl FnOnce(&Record) -> bool,
@@ -69,18 +89,16 @@ impl Shard {
         if record.time() < self.horizon {
             return (Merged::Expired, None);
         }
-        let bucket = Place::of(record.client()).bucket;
         // A full table makes room before it looks.
         self.moves += u64::from(self.table.len() == self.table.capacity());
-        let hash = hasher.hash_one(record.client());
         let entry = self.table.entry(
-            hash,
-            |held| held.record.client() == record.client(),
-            |held| hasher.hash_one(held.record.client()),
+            hash.whole(),
+            |held| held.is_of(hash, record.client()),
+            |held| held.hash.whole(),
         );
         match entry {
             Entry::Vacant(vacant) if has_room() => {
-                vacant.insert(Held { record: record.clone(), is_unsaved });
+                vacant.insert(Held { record: record.clone(), hash, is_unsaved });
                 if is_unsaved {
                     self.unsaved.push(hash);
                 }
@@ -103,8 +121,8 @@ impl Shard {
         }
     }
 
-    pub(super) fn get(&self, hasher: &RandomState, client: &[u8]) -> Option<Record> {
-        let held = self.table.find(hasher.hash_one(client), |held| held.record.client() == client);
+    pub(super) fn get(&self, hash: ClientHash, client: &[u8]) -> Option<Record> {
+        let held = self.table.find(hash.whole(), |held| held.is_of(hash, client));
         held.map(|held| held.record.clone())
     }
 
@@ -114,37 +132,30 @@ impl Shard {
     }
 
     /// Notes the client of a record for the disk: what is held of it, or that nothing is.
-    pub(super) fn note_unsaved(&mut self, hasher: &RandomState, record: Record) {
-        let hash = hasher.hash_one(record.client());
-        match self.table.find_mut(hash, |held| held.record.client() == record.client()) {
+    pub(super) fn note_unsaved(&mut self, hash: ClientHash, record: Record) {
+        match self.table.find_mut(hash.whole(), |held| held.is_of(hash, record.client())) {
             Some(held) if held.is_unsaved => {}
             Some(held) => {
                 held.is_unsaved = true;
                 self.unsaved.push(hash);
             }
-            None => self.gone.push(record),
+            None => self.gone.push((hash, record)),
         }
     }
 
     /// Takes up to `most` of the clients that are noted. Each comes with a copy of what is held of it now.
-    pub(super) fn take_unsaved(
-        &mut self,
-        hasher: &RandomState,
-        most: usize,
-        taken: &mut Vec<Change>,
-    ) {
+    pub(super) fn take_unsaved(&mut self, most: usize, taken: &mut Vec<Change>) {
         for _ in 0..most {
             if let Some(hash) = self.unsaved.pop() {
-                let is_noted =
-                    |held: &Held| held.is_unsaved && hasher.hash_one(held.record.client()) == hash;
+                let is_noted = |held: &Held| held.is_unsaved && held.hash == hash;
                 // One that has expired since is among those that are gone.
-                if let Some(held) = self.table.find_mut(hash, is_noted) {
+                if let Some(held) = self.table.find_mut(hash.whole(), is_noted) {
                     held.is_unsaved = false;
                     taken.push(Change::Held(held.record.copy()));
                 }
-            } else if let Some(record) = self.gone.pop() {
+            } else if let Some((hash, record)) = self.gone.pop() {
                 // One that came back is noted anew, or was taken since.
-                if self.get(hasher, record.client()).is_none() {
+                if self.get(hash, record.client()).is_none() {
                     taken.push(Change::Gone(record));
                 }
             }
@@ -191,9 +202,50 @@ impl Shard {
             let bucket = Place::of(held.record.client()).bucket;
             self.digests[bucket] = self.digests[bucket].minus(Digest::of(&held.record));
             if is_unsaved {
-                self.gone.push(held.record.clone());
+                self.gone.push((held.hash, held.record.clone()));
             }
         }
         expired.into_iter().map(|held| held.record).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::reply::Fields;
+
+    fn record(client: &str, time: i64) -> Record {
+        Record::new(&Fields {
+            client: client.as_bytes(),
+            origin: b"A",
+            location: b"+1+1",
+            time_text: time.to_string().as_bytes(),
+            time: Nanos(time),
+            skew: Nanos(0),
+        })
+    }
+
+    #[test]
+    fn a_slot_takes_16_bytes() {
+        assert_eq!(size_of::<Held>(), 16);
+    }
+
+    #[test]
+    fn clients_that_share_a_hash_are_held_and_noted_each_by_itself() {
+        const HASH: ClientHash = ClientHash(7);
+        let mut shard = Shard::new();
+        let mut put = |record: &Record| shard.put(HASH, 0, record, true, |_| true, || true).0;
+        let (kiwi, plum, newer) = (record("kiwi", 1), record("plum", 1), record("kiwi", 2));
+        assert_eq!(put(&kiwi), Merged::Stored { is_new: true });
+        assert_eq!(put(&plum), Merged::Stored { is_new: true });
+        assert_eq!(put(&newer), Merged::Stored { is_new: false });
+        assert_eq!(shard.get(HASH, b"kiwi"), Some(newer.clone()));
+        assert_eq!(shard.get(HASH, b"plum"), Some(plum.clone()));
+        assert_eq!(shard.get(HASH, b"fig"), None);
+        assert_eq!(shard.unsaved(), 2);
+        let mut taken = Vec::new();
+        shard.take_unsaved(2, &mut taken);
+        taken.sort_by(|a, b| a.client().cmp(b.client()));
+        assert_eq!(taken, [Change::Held(newer), Change::Held(plum)]);
     }
 }
