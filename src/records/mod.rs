@@ -230,8 +230,8 @@ impl Records {
     pub fn in_buckets(&self, shard: usize, buckets: &BucketSet) -> Vec<Record> {
         let mut found = Vec::new();
         let mut slot = Slot::default();
-        let wanted = |record: &Record| buckets.has(Place::of(record.client()).bucket);
-        while self.shards[shard].read().page(&mut slot, PAGE_SLOTS, wanted, &mut found) {}
+        let is_wanted = |bucket| buckets.has(bucket);
+        while self.shards[shard].read().page(&mut slot, PAGE_SLOTS, is_wanted, &mut found) {}
         found
     }
 

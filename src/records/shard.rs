@@ -3,7 +3,7 @@
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
-use super::digest::{BUCKETS, Digest, Place};
+use super::digest::{BUCKETS, Digest};
 use super::{Change, Merged, Record};
 use crate::protocol::Nanos;
 
@@ -30,11 +30,14 @@ pub(super) struct Shard {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ClientHash(pub(super) u32);
 
-/// A slot of the table, 16 bytes: a record, and whether its client is noted for the disk.
+/// A slot of the table, 16 bytes: a record, and what can be known of its client without a look at it.
 #[derive(Debug)]
 struct Held {
     record: Record,
     hash: ClientHash,
+    /// One of the 256 of the shard.
+    bucket: u8,
+    /// The client is noted for the disk.
     is_unsaved: bool,
 }
 
@@ -74,9 +77,9 @@ impl Shard {
         }
     }
 
-    /// Puts a record of `bucket` if it `replaces` the one that is held, or if none is held and `has_room` says
-    /// so; `is_unsaved` notes it for the disk. What was replaced comes back, to be dropped when the
-    /// lock is gone.
+    /// Puts a record of `bucket` if it `replaces` the one that is held, or if none is held and
+    /// `has_room` says so; `is_unsaved` notes it for the disk. What was replaced comes back, to be
+    /// dropped when the lock is gone.
     pub(super) fn put(
         &mut self,
         hash: ClientHash,
@@ -98,7 +101,8 @@ impl Shard {
         );
         match entry {
             Entry::Vacant(vacant) if has_room() => {
-                vacant.insert(Held { record: record.clone(), hash, is_unsaved });
+                let in_slot = u8::try_from(bucket).expect("a shard has 256 buckets");
+                vacant.insert(Held { record: record.clone(), hash, bucket: in_slot, is_unsaved });
                 if is_unsaved {
                     self.unsaved.push(hash);
                 }
@@ -174,13 +178,13 @@ impl Shard {
         self.digests.iter().copied().sum()
     }
 
-    /// Copies the records of up to `slots` slots of the table that `wanted` takes, and moves `slot` on. False
-    /// when the table is at its end. A record that is here all the while is copied once at least.
+    /// Copies the records of up to `slots` slots of the table whose bucket `is_wanted`, and moves `slot`
+    /// on. False when the table is at its end. A record that is here all the while is copied once at least.
     pub(super) fn page(
         &self,
         slot: &mut Slot,
         slots: usize,
-        wanted: impl Fn(&Record) -> bool,
+        is_wanted: impl Fn(usize) -> bool,
         page: &mut Vec<Record>,
     ) -> bool {
         if slot.moves != self.moves {
@@ -188,7 +192,8 @@ impl Shard {
         }
         let end = (slot.at + slots).min(self.table.num_buckets());
         let here = (slot.at..end).filter_map(|at| self.table.get_bucket(at));
-        page.extend(here.map(|held| &held.record).filter(|record| wanted(record)).cloned());
+        let wanted = here.filter(|held| is_wanted(usize::from(held.bucket)));
+        page.extend(wanted.map(|held| held.record.clone()));
         slot.at = end;
         end < self.table.num_buckets()
     }
@@ -199,8 +204,8 @@ impl Shard {
         self.horizon = horizon;
         let expired: Vec<_> = self.table.extract_if(|held| held.record.time() < horizon).collect();
         for held in &expired {
-            let bucket = Place::of(held.record.client()).bucket;
-            self.digests[bucket] = self.digests[bucket].minus(Digest::of(&held.record));
+            let digest = &mut self.digests[usize::from(held.bucket)];
+            *digest = digest.minus(Digest::of(&held.record));
             if is_unsaved {
                 self.gone.push((held.hash, held.record.clone()));
             }
