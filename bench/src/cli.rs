@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use argh::{EarlyExit, FromArgs};
 
+use crate::echo::Model;
 use crate::load::Work;
 
 /// Measures herd servers and what they are compared with, and makes herds fail.
@@ -101,8 +102,8 @@ pub(crate) struct Load {
     #[argh(option, arg_name = "N", from_str_fn(rate))]
     pub(crate) rate: Option<f64>,
 
-    /// iamat, whatsat, mix:PERCENT (of WHATSAT), geoadd and set (Redis), memcached-set [default:
-    /// iamat]
+    /// iamat, whatsat, mix:PERCENT (of WHATSAT), geoadd, set and geosearch (Redis; the last of a key
+    /// "places" that holds some), memcached-set [default: iamat]
     #[argh(option, arg_name = "WORK", default = "Work::Iamat")]
     pub(crate) work: Work,
 
@@ -135,7 +136,7 @@ pub(crate) struct Load {
     pub(crate) json: bool,
 }
 
-/// run a bare line echo on tokio: what any server of this kind can hardly beat
+/// run a bare line echo: what a server of its model can hardly beat
 #[derive(FromArgs, Debug, PartialEq)]
 #[argh(
     subcommand,
@@ -148,6 +149,10 @@ pub(crate) struct Echo {
     /// where to listen [default: 127.0.0.1:0, any free port]
     #[argh(option, arg_name = "HOST:PORT", default = "\"127.0.0.1:0\".into()")]
     pub(crate) listen: String,
+
+    /// how connections are served: lots (as herd does it) or tokio [default: tokio]
+    #[argh(option, arg_name = "MODEL", default = "Model::Tokio")]
+    pub(crate) model: Model,
 }
 
 /// run a stand-in for a places service: the same answer to every question, after a delay
@@ -249,7 +254,8 @@ cargo build --release --workspace && target/release/herd-bench figures
 herd-bench figures --only pipelined,memory --rounds 3",
     note = "\
 Each sample runs in a new server process; in each round every contender runs once, in an order
-that is drawn. Redis and memcached are measured where they are installed. Nothing else should run on
+that is drawn. Redis and memcached are measured where they are installed, and herd-tokio where it
+stands beside this program. Nothing else should run on
 the machine meanwhile: --rounds 1 --seconds 1 shows whether it works."
 )]
 pub(crate) struct Figures {
@@ -261,9 +267,10 @@ pub(crate) struct Figures {
     #[argh(option, arg_name = "N", default = "5", from_str_fn(positive))]
     pub(crate) rounds: usize,
 
-    /// scenarios, with commas between [default: all: pipelined, request-reply-256,
-    /// request-reply-2000, idle, idle-pipelined, durability, abuse, memory, growth, line,
-    /// frozen, flood]
+    /// scenarios, with commas between [default: all: pipelined, request-reply-1, request-reply-16,
+    /// request-reply-256, request-reply-2000, request-reply-10000, fixed-rate-2000,
+    /// fixed-rate-10000, whatsat-geosearch, idle, idle-pipelined, durability, start, abuse, memory,
+    /// growth, line, convergence, frozen, flood]
     #[argh(option, arg_name = "NAMES")]
     pub(crate) only: Option<String>,
 

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::echo::Model;
 use crate::process::Pid;
 
 /// Longest wait for a program to be ready.
@@ -46,6 +47,21 @@ impl Running {
         Pid(self.child.id())
     }
 
+    /// Has it end by itself, if it is one that stops when its input ends, and waits for that.
+    ///
+    /// # Errors
+    ///
+    /// When it ends in another way than it should.
+    pub(crate) fn stop(mut self) -> io::Result<()> {
+        // That closes its input first.
+        let status = self.child.wait()?;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(io::Error::other(format!("it ended with {status}")))
+        }
+    }
+
     /// Ends it at once, as a crash would.
     pub(crate) fn kill(&mut self) {
         // It may have ended by itself.
@@ -65,9 +81,9 @@ pub(crate) fn references_missing() -> impl Iterator<Item = &'static str> {
     ["redis-server", "memcached"].into_iter().filter(|name| in_path(name).is_none())
 }
 
-/// This program itself, as a bare line echo on tokio.
-pub(crate) fn echo() -> Result<Running, LaunchError> {
-    itself("echo", &["echo"])
+/// This program itself, as a bare line echo in one of the models.
+pub(crate) fn echo(model: Model) -> Result<Running, LaunchError> {
+    itself("echo", &["echo", "--model", &model.to_string()])
 }
 
 /// This program itself, as a places service that takes `delay` for an answer.

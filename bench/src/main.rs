@@ -65,7 +65,7 @@ fn main() -> ExitCode {
 fn run(command: &Command) -> Result<Exit, (Exit, String)> {
     match command {
         Command::Load(args) => load(args),
-        Command::Echo(args) => echo::run(&args.listen)
+        Command::Echo(args) => echo::run(&args.listen, args.model)
             .map(|()| Exit::Ok)
             .map_err(|error| (Exit::CannotListen, format!("{}: {error}", args.listen))),
         Command::Places(args) => places::run(&args.listen, args.delay)

@@ -14,7 +14,7 @@ use std::sync::LazyLock;
 
 use crate::protocol::Coordinates;
 
-use columns::{Columns, UNITS};
+use columns::Columns;
 use nearest::Nearest;
 use plus_code::plus_code;
 
@@ -35,6 +35,12 @@ impl Gazetteer {
     pub fn new() -> Self {
         static PLACES: LazyLock<Places> = LazyLock::new(Places::unpack);
         Self { places: &PLACES }
+    }
+
+    /// All places: GeoNames' number of each, and where it is.
+    pub fn places(&self) -> impl Iterator<Item = (u32, Coordinates)> {
+        let columns = &self.places.columns;
+        columns.points().enumerate().map(|(place, point)| (columns.id(place), point))
     }
 }
 
@@ -70,11 +76,7 @@ struct Places {
 impl Places {
     fn unpack() -> Self {
         let columns = Columns::unpack();
-        let points = columns.locations().iter().map(|&(latitude, longitude)| Coordinates {
-            latitude: f64::from(latitude) / UNITS,
-            longitude: f64::from(longitude) / UNITS,
-        });
-        let nearest = Nearest::new(points);
+        let nearest = Nearest::new(columns.points());
         Self { columns, nearest }
     }
 
@@ -203,12 +205,7 @@ mod tests {
         // Closer to the radius than this (10 mm), rounding may decide.
         const MARGIN_KM: f64 = 1e-5;
         let places = Gazetteer::new().places;
-        let all: Vec<Coordinates> = (places.columns.locations().iter())
-            .map(|&(latitude, longitude)| Coordinates {
-                latitude: f64::from(latitude) / UNITS,
-                longitude: f64::from(longitude) / UNITS,
-            })
-            .collect();
+        let all: Vec<Coordinates> = places.columns.points().collect();
         let mut random = fastrand::Rng::with_seed(34_068_930);
         let mut centers: Vec<Coordinates> =
             [(90.0, 0.0), (-90.0, 17.0), (0.0, 180.0), (-17.0, -180.0)]

@@ -9,14 +9,32 @@ use herd::server::{Server, ServerHandle};
 use tempfile::TempDir;
 
 use super::FiguresError;
-use crate::launch::{LaunchError, Running, free_ports, says_ready};
+use crate::echo::Model;
+use crate::launch::{self, LaunchError, Running, free_ports, says_ready};
+use crate::load::Work;
 
 /// How often a herd is started before it is said that it can't be.
 const HERD_TRIES: usize = 5;
 
-/// Where the herd is.
+/// The name of a server without neighbors.
+const LONE: &str = "Bench";
+
+/// Where the programs are.
 pub(super) struct Programs {
     herd: PathBuf,
+    /// `herd-tokio`, if it is built.
+    tokio: Option<PathBuf>,
+}
+
+/// One server that takes reports, or something like them.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Kind {
+    Herd(HerdConf),
+    /// The variant on tokio, with a conf as the herd has.
+    Tokio(HerdConf),
+    Echo(Model),
+    Redis,
+    Memcached,
 }
 
 /// How a herd server is set up.
@@ -38,31 +56,79 @@ pub(super) enum Shape {
     Ring,
 }
 
+impl Kind {
+    pub(super) fn start(self, programs: &Programs) -> Result<Running, FiguresError> {
+        match self {
+            Self::Herd(conf) => programs.herd(conf),
+            Self::Tokio(conf) => programs.tokio(conf),
+            Self::Echo(model) => Ok(launch::echo(model)?),
+            Self::Redis => Ok(launch::redis()?),
+            Self::Memcached => Ok(launch::memcached()?),
+        }
+    }
+
+    /// A report in its own words.
+    pub(super) fn work(self) -> Work {
+        match self {
+            Self::Herd(_) | Self::Tokio(_) | Self::Echo(_) => Work::Iamat,
+            Self::Redis => Work::Geoadd,
+            Self::Memcached => Work::MemcachedSet,
+        }
+    }
+}
+
 impl Programs {
     pub(super) fn find(herd: Option<&Path>) -> Result<Self, FiguresError> {
         let bench = std::env::current_exe()?;
+        let tokio = Some(bench.with_file_name("herd-tokio")).filter(|program| program.is_file());
         let herd = herd.map_or_else(|| bench.with_file_name("herd"), Path::to_path_buf);
         if !herd.is_file() {
             return Err(FiguresError::NoHerd(herd));
         }
-        Ok(Self { herd })
+        Ok(Self { herd, tokio })
+    }
+
+    /// True if it is installed, or built.
+    pub(super) fn have(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::Herd(_) | Kind::Echo(_) => true,
+            Kind::Tokio(_) => self.tokio.is_some(),
+            Kind::Redis => launch::in_path("redis-server").is_some(),
+            Kind::Memcached => launch::in_path("memcached").is_some(),
+        }
+    }
+
+    /// What is not there to be measured, and why.
+    pub(super) fn missing(&self) -> Vec<String> {
+        let references = launch::references_missing().map(|name| format!("{name}: not installed"));
+        let tokio = self.tokio.is_none().then(|| "herd-tokio: not built".to_string());
+        references.chain(tokio).collect()
     }
 
     /// One herd server without neighbors.
     pub(super) fn herd(&self, conf: HerdConf) -> Result<Running, FiguresError> {
-        let HerdConf { mode, workers, has_log, durability } = conf;
         let directory = tempfile::tempdir()?;
-        let data = durability.map_or_else(String::new, |durability| {
-            let dir = directory.path().join("data");
-            format!("[data]\ndir = '{}'\ndurability = \"{durability}\"\n", dir.display())
-        });
-        let servers = "[[server]]\nname = \"Bench\"\nlisten = \"127.0.0.1:0\"\n";
-        let rest = format!(
-            "[pool]\nmode = \"{mode}\"\nworkers = {workers}\nmax_connections = 15000\n\
-             {data}[log]\ntraffic = {has_log}\n"
-        );
-        let conf = write_conf(&directory, servers, &rest)?;
-        self.serve("Bench", &conf, Some(directory))
+        let data = directory.path().join("data");
+        self.lone(directory, &data, conf)
+    }
+
+    /// The same with a data directory that stays.
+    pub(super) fn herd_on(&self, data: &Path, conf: HerdConf) -> Result<Running, FiguresError> {
+        self.lone(tempfile::tempdir()?, data, conf)
+    }
+
+    fn lone(&self, dir: TempDir, data: &Path, conf: HerdConf) -> Result<Running, FiguresError> {
+        let conf = write_lone_conf(&dir, data, conf)?;
+        self.serve(LONE, &conf, Some(dir))
+    }
+
+    fn tokio(&self, conf: HerdConf) -> Result<Running, FiguresError> {
+        let not_built = || LaunchError::new("herd-tokio", "not built".to_string());
+        let mut command = Command::new(self.tokio.as_ref().ok_or_else(not_built)?);
+        let directory = tempfile::tempdir()?;
+        let conf = write_lone_conf(&directory, &directory.path().join("data"), conf)?;
+        command.args([LONE, "--stop-on-eof", "--conf"]).arg(conf);
+        Ok(says_ready("herd-tokio", command, Some(directory))?)
     }
 
     /// Two herd servers with a link between them: one as a process, one in this process.
@@ -148,8 +214,21 @@ impl Programs {
     }
 }
 
+fn write_lone_conf(directory: &TempDir, data: &Path, conf: HerdConf) -> std::io::Result<PathBuf> {
+    let HerdConf { mode, workers, has_log, durability } = conf;
+    let data = durability.map_or_else(String::new, |durability| {
+        format!("[data]\ndir = '{}'\ndurability = \"{durability}\"\n", data.display())
+    });
+    let servers = format!("[[server]]\nname = \"{LONE}\"\nlisten = \"127.0.0.1:0\"\n");
+    let rest = format!(
+        "[pool]\nmode = \"{mode}\"\nworkers = {workers}\nmax_connections = 15000\n\
+         {data}[log]\ntraffic = {has_log}\n"
+    );
+    write_conf(directory, &servers, &rest)
+}
+
 /// The log lies in the directory too, and takes little room there.
-fn write_conf(directory: &TempDir, servers: &str, rest: &str) -> Result<PathBuf, FiguresError> {
+fn write_conf(directory: &TempDir, servers: &str, rest: &str) -> std::io::Result<PathBuf> {
     let path = directory.path().join("herd.toml");
     let logs = directory.path().join("logs");
     let text =

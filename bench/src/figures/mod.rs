@@ -8,15 +8,21 @@ use fastrand::Rng;
 
 use crate::Exit;
 use crate::cli::Figures;
-use crate::launch::{self, LaunchError};
+use crate::launch::LaunchError;
 use crate::load::LoadError;
 use crate::machine;
 
 mod contender;
+mod crossing;
+mod fixed_rate;
 mod frozen;
+mod geosearch;
 mod growth;
+mod relays;
 mod report;
+mod request_reply;
 mod scenarios;
+mod start;
 
 use contender::Programs;
 use report::Sample;
@@ -91,8 +97,8 @@ pub(crate) fn run(args: &Figures) -> Result<(), FiguresError> {
     let programs = Programs::find(args.herd.as_deref())?;
     let seed = args.seed.unwrap_or_else(clock_seed);
     eprintln!("seed {seed}");
-    let scenarios = chosen(scenarios::all(), args.only.as_deref())?;
-    let heading = heading(args, seed);
+    let scenarios = chosen(scenarios::all(&programs), args.only.as_deref())?;
+    let heading = heading(args, seed, programs.missing());
     let bench = Bench { programs, seconds: args.seconds, seed };
     let out = args.out.clone().unwrap_or_else(|| default_out(&heading.date));
     std::fs::create_dir_all(&out)?;
@@ -133,7 +139,7 @@ fn take(
     Ok(())
 }
 
-fn heading(args: &Figures, seed: u64) -> report::Heading {
+fn heading(args: &Figures, seed: u64, notes: Vec<String>) -> report::Heading {
     let command = std::env::args_os().skip(1);
     let command: Vec<_> = command.map(|word| word.to_string_lossy().into_owned()).collect();
     report::Heading {
@@ -142,7 +148,7 @@ fn heading(args: &Figures, seed: u64) -> report::Heading {
         machine: machine::describe(),
         rounds: args.rounds,
         seed,
-        notes: launch::references_missing().map(|name| format!("{name}: not installed")).collect(),
+        notes,
     }
 }
 

@@ -3,84 +3,73 @@
 use std::time::{Duration, Instant};
 
 use herd::client::Client;
-use herd::protocol::Kilometers;
 
-use super::contender::{HerdConf, Programs, Shape};
-use super::{Bench, Contender, FiguresError, Scenario, Values, frozen, growth};
-use crate::launch::{self, Running};
+use super::contender::{HerdConf, Kind, Programs};
+use super::crossing::{self, time_to_cross};
+use super::{Bench, Contender, FiguresError, Scenario, fixed_rate, frozen, geosearch, growth};
+use super::{request_reply, start};
+use crate::echo::Model;
+use crate::launch::Running;
 use crate::load::{Abuse, Abusers, LAST_REPLIES, Load, Work, report_all, run};
-use crate::spread::quantile;
 
 const WARM_UP: Duration = Duration::from_secs(1);
 
 /// Clients, unless a scenario says so.
-const CLIENTS: u32 = 100_000;
+pub(super) const CLIENTS: u32 = 100_000;
 
 /// Connections that stay silent.
 const IDLE: usize = 10_000;
 
-const LOTS: HerdConf = HerdConf { mode: "lots", workers: 1, has_log: true, durability: None };
-const LOTS_WITHOUT_LOG: HerdConf = HerdConf { has_log: false, ..LOTS };
+pub(super) const LOTS: HerdConf =
+    HerdConf { mode: "lots", workers: 1, has_log: true, durability: None };
+pub(super) const LOTS_WITHOUT_LOG: HerdConf = HerdConf { has_log: false, ..LOTS };
 
-const ECHO: &str = "tokio echo";
-const REDIS: &str = "Redis GEOADD";
+pub(super) const HERD: &str = "herd, lots, traffic log";
+pub(super) const HERD_WITHOUT_LOG: &str = "herd, lots, no traffic log";
+pub(super) const TOKIO: &str = "tokio variant, traffic log";
+pub(super) const LOTS_ECHO: &str = "lots echo";
+pub(super) const TOKIO_ECHO: &str = "tokio echo";
 
 /// All scenarios, with the contenders that are installed.
-pub(super) fn all() -> Vec<Scenario> {
-    vec![
-        pipelined(),
-        request_reply("request-reply-256", 256),
-        request_reply("request-reply-2000", 2_000),
+pub(super) fn all(programs: &Programs) -> Vec<Scenario> {
+    let mut all = vec![pipelined(programs)];
+    all.extend(request_reply::scenarios(programs));
+    all.extend(fixed_rate::scenarios(programs));
+    all.extend([
+        geosearch::scenario(programs),
         idle("idle", 1),
         idle("idle-pipelined", 64),
         durability(),
+        start::scenario(),
         abuse(),
         memory(),
         growth::scenario(),
-        line(),
+        crossing::line(),
+        crossing::convergence(),
         frozen::scenario(),
         flood(),
-    ]
+    ]);
+    all
 }
 
-fn pipelined() -> Scenario {
+fn pipelined(programs: &Programs) -> Scenario {
     let pinned = HerdConf { mode: "pinned", workers: 64, ..LOTS };
-    let mut contenders = vec![
-        herd("herd, lots, traffic log", LOTS, 16, 64),
-        herd("herd, lots, no traffic log", LOTS_WITHOUT_LOG, 16, 64),
-        herd("herd, pinned, traffic log", pinned, 16, 64),
-        herd("herd, pinned, no traffic log", HerdConf { has_log: false, ..pinned }, 16, 64),
-        other(ECHO, |_| Ok(launch::echo()?), Work::Iamat, 16, 64),
+    let kinds = [
+        (HERD, Kind::Herd(LOTS)),
+        (HERD_WITHOUT_LOG, Kind::Herd(LOTS_WITHOUT_LOG)),
+        ("herd, pinned, traffic log", Kind::Herd(pinned)),
+        ("herd, pinned, no traffic log", Kind::Herd(HerdConf { has_log: false, ..pinned })),
+        (TOKIO, Kind::Tokio(LOTS)),
+        (LOTS_ECHO, Kind::Echo(Model::Lots)),
+        (TOKIO_ECHO, Kind::Echo(Model::Tokio)),
+        ("Redis GEOADD", Kind::Redis),
+        ("memcached set", Kind::Memcached),
     ];
-    let mut reference = ECHO;
-    if launch::in_path("redis-server").is_some() {
-        contenders.push(other(REDIS, |_| Ok(launch::redis()?), Work::Geoadd, 16, 64));
-        reference = REDIS;
-    }
-    if launch::in_path("memcached").is_some() {
-        let name = "memcached set";
-        contenders.push(other(name, |_| Ok(launch::memcached()?), Work::MemcachedSet, 16, 64));
-    }
     Scenario {
         name: "pipelined",
         about: format!("16 connections x 64 outstanding IAMAT, {CLIENTS} clients"),
-        reference: Some(reference),
-        contenders,
-    }
-}
-
-fn request_reply(name: &'static str, connections: usize) -> Scenario {
-    let pinned = HerdConf { mode: "pinned", workers: connections, ..LOTS };
-    Scenario {
-        name,
-        about: format!("{connections} connections x 1 outstanding IAMAT, {CLIENTS} clients"),
-        reference: Some(ECHO),
-        contenders: vec![
-            herd("herd, lots, traffic log", LOTS, connections, 1),
-            herd("herd, lots, no traffic log", LOTS_WITHOUT_LOG, connections, 1),
-            herd("herd, pinned, traffic log", pinned, connections, 1),
-            other(ECHO, |_| Ok(launch::echo()?), Work::Iamat, connections, 1),
-        ],
+        reference: Some(LOTS_ECHO),
+        contenders: closed_loops(programs, &kinds, 16, 64),
     }
 }
 
@@ -117,7 +106,8 @@ fn idle(name: &'static str, outstanding: usize) -> Scenario {
 
 fn durability() -> Scenario {
     const WITHOUT: &str = "nothing on disk";
-    let with = |name, durability| herd(name, HerdConf { durability, ..LOTS }, 16, 64);
+    let with =
+        |name, durability| closed_loop(name, Kind::Herd(HerdConf { durability, ..LOTS }), 16, 64);
     Scenario {
         name: "durability",
         about: format!(
@@ -196,35 +186,6 @@ fn memory() -> Scenario {
     }
 }
 
-/// From before the IAMAT is sent at one end until the other end knows, which is asked in a loop.
-fn line() -> Scenario {
-    const SERVERS: usize = 5;
-    const SAMPLES: usize = 300;
-    let run = |bench: &Bench| {
-        let servers = bench.programs.herds(SERVERS, Shape::Line)?;
-        let timeout = Duration::from_secs(10);
-        let mut near = Client::connect(&servers[0].address, timeout)?;
-        let mut far = Client::connect(&servers[SERVERS - 1].address, timeout)?;
-        // Only once all links are up.
-        time_to_cross(&mut near, &mut far, "warm-up")?;
-        let mut times = Vec::new();
-        for sample in 0..SAMPLES {
-            let crossed = time_to_cross(&mut near, &mut far, &format!("client{sample}"))?;
-            times.push(crossed.as_secs_f64() * 1e6);
-        }
-        Ok(vec![("p50 us", quantile(&mut times, 0.5)), ("p99 us", quantile(&mut times, 0.99))])
-    };
-    Scenario {
-        name: "line",
-        about: format!(
-            "five servers in a line, idle: one IAMAT at one end until the other end answers \
-             WHATSAT with it; {SAMPLES} samples a round"
-        ),
-        reference: None,
-        contenders: vec![Contender { name: "herd, lots, traffic log", run: Box::new(run) }],
-    }
-}
-
 /// The second server runs in this process, so that its records can be counted while they come.
 fn flood() -> Scenario {
     const CLEAR: &str = "links in clear";
@@ -265,52 +226,37 @@ fn flood() -> Scenario {
     }
 }
 
-fn time_to_cross(
-    near: &mut Client,
-    far: &mut Client,
-    client: &str,
-) -> Result<Duration, FiguresError> {
-    const LIMIT: Duration = Duration::from_secs(10);
-    let not_seen = |why: String| FiguresError::NotSeen(format!("{client} did not cross: {why}"));
-    let sent = Instant::now();
-    near.report_now(client, "+34.068930-118.445127")?.map_err(|e| not_seen(e.to_string()))?;
-    while far.places_near(client, Kilometers(0.0), 0)?.is_err() {
-        if sent.elapsed() > LIMIT {
-            return Err(not_seen(format!("not within {LIMIT:?}")));
-        }
-    }
-    Ok(sent.elapsed())
+/// Reports in a closed loop, to those that are there.
+pub(super) fn closed_loops(
+    programs: &Programs,
+    kinds: &[(&'static str, Kind)],
+    connections: usize,
+    outstanding: usize,
+) -> Vec<Contender> {
+    let there = kinds.iter().filter(|(_, kind)| programs.have(*kind));
+    there.map(|&(name, kind)| closed_loop(name, kind, connections, outstanding)).collect()
 }
 
-fn herd(name: &'static str, conf: HerdConf, connections: usize, outstanding: usize) -> Contender {
-    let start = move |programs: &Programs| programs.herd(conf);
-    other(name, start, Work::Iamat, connections, outstanding)
-}
-
-fn other(
+fn closed_loop(
     name: &'static str,
-    start: impl Fn(&Programs) -> Result<Running, FiguresError> + 'static,
-    work: Work,
+    kind: Kind,
     connections: usize,
     outstanding: usize,
 ) -> Contender {
-    Contender {
-        name,
-        run: Box::new(move |bench| {
-            let server = start(&bench.programs)?;
-            let load = load(bench, &server, work, connections, outstanding);
-            let load = Load { expects_echo: name == ECHO, ..load };
-            let outcome = clean(name, run(&load)?)?;
-            let values: Values = vec![
-                ("replies/s", outcome.rate),
-                ("server CPU us", outcome.server_cpu_us.unwrap_or(f64::NAN)),
-                ("generator cores", outcome.generator_cores),
-                ("p99 us", outcome.p99_us),
-                ("fewest/most", outcome.evenness()),
-            ];
-            Ok(values)
-        }),
-    }
+    let run = move |bench: &Bench| {
+        let server = kind.start(&bench.programs)?;
+        let load = load(bench, &server, kind.work(), connections, outstanding);
+        let load = Load { expects_echo: matches!(kind, Kind::Echo(_)), ..load };
+        let outcome = clean(name, run(&load)?)?;
+        Ok(vec![
+            ("replies/s", outcome.rate),
+            ("server CPU us", outcome.server_cpu_us.unwrap_or(f64::NAN)),
+            ("generator cores", outcome.generator_cores),
+            ("p99 us", outcome.p99_us),
+            ("fewest/most", outcome.evenness()),
+        ])
+    };
+    Contender { name, run: Box::new(run) }
 }
 
 pub(super) fn load(

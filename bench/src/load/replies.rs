@@ -2,6 +2,8 @@
 
 use memchr::{memchr, memchr_iter, memmem};
 
+use super::resp::Value;
+
 /// Bytes of a reply that are looked at, and shown when it is wrong.
 const HEAD_BYTES: usize = 32;
 
@@ -21,6 +23,8 @@ pub(crate) enum Expected {
     Integer,
     /// Redis: `+OK`.
     Ok,
+    /// Redis: an array that holds something.
+    Array,
     /// memcached: `STORED`.
     Stored,
 }
@@ -32,6 +36,7 @@ impl Expected {
             Self::Echo => head.starts_with(b"IAMAT "),
             Self::Integer => head.starts_with(b":0\r\n") || head.starts_with(b":1\r\n"),
             Self::Ok => head.starts_with(b"+OK\r\n"),
+            Self::Array => head.starts_with(b"*") && !matches!(head.get(1), Some(b'0' | b'-')),
             Self::Stored => head.starts_with(b"STORED\r\n"),
         }
     }
@@ -61,6 +66,8 @@ pub(crate) struct Splitter {
     /// The bytes before the input, if places have begun: as many as [`WHY_NONE`] may have begun in.
     tail: [u8; WHY_NONE.len() - 1],
     says_why_none: bool,
+    /// If it is an array.
+    array: Value,
 }
 
 impl Splitter {
@@ -69,7 +76,10 @@ impl Splitter {
     pub(crate) fn take(&mut self, input: &[u8], expected: Expected) -> (usize, Option<Verdict>) {
         let first = if self.head_bytes == 0 { input[0] } else { self.head[0] };
         let has_body = expected.has_body(first);
-        let end = self.end(input, has_body);
+        let end = match expected {
+            Expected::Array => self.array.end(input),
+            _ => self.end(input, has_body),
+        };
         let taken = &input[..end.unwrap_or(input.len())];
         if has_body {
             self.look_for_why_none(taken);
@@ -189,8 +199,17 @@ mod tests {
         check(":0\r\n:1\r\n", &[Expected::Integer; 2], &[true; 2]);
         check("-ERR no\r\n:2\r\n", &[Expected::Integer; 2], &[false; 2]);
         check("+OK\r\n-ERR\r\n", &[Expected::Ok; 2], &[true, false]);
+        check("$0\r\n\r\n*1\r\n:1\r\n", &[Expected::Array; 2], &[false, true]);
         check("STORED\r\nNOT_STORED\r\n", &[Expected::Stored; 2], &[true, false]);
         check("IAMAT a +1+1 2\nAT a\n", &[Expected::Echo; 2], &[true, false]);
+    }
+
+    #[test]
+    fn an_array_is_a_reply_unless_it_is_empty_or_an_error() {
+        let place = "*2\r\n$16\r\ngeonames:5368361\r\n*2\r\n$7\r\n-118.24\r\n$6\r\n34.052\r\n";
+        let (one, two) = (format!("*1\r\n{place}"), format!("*2\r\n{place}{place}"));
+        let input = format!("{two}-ERR could not decode requested zset member\r\n{one}*0\r\n{two}");
+        check(&input, &[Expected::Array; 5], &[true, false, true, false, true]);
     }
 
     #[test]

@@ -11,15 +11,19 @@ const LATITUDE: &str = "34.0000000";
 const LONGITUDE: &str = "-118.400000";
 const TIME: &str = "0000000000.000000000";
 
-/// Kilometers and places that WHATSAT asks for: what an app would show of one's surroundings.
-const WHATSAT: &str = "WHATSAT client-0000000000000 10 5\n";
+/// Kilometers that are asked for, and places: what an app would show of one's surroundings.
+const RADIUS: &str = "10";
+const BOUND: &str = "5";
+
+/// Redis: the key that holds places.
+pub(crate) const PLACES_KEY: &str = "places";
 
 /// A request and where its fields stand.
 #[derive(Clone, Debug)]
 pub(crate) struct Template {
     text: String,
     /// Where the field ends; its digits are written from there backwards.
-    client_end: usize,
+    client_end: Option<usize>,
     latitude_end: Option<usize>,
     longitude_end: Option<usize>,
     time: Option<usize>,
@@ -32,11 +36,18 @@ impl Template {
     }
 
     pub(crate) fn whatsat() -> Self {
-        Self::of(WHATSAT.to_string())
+        Self::of(format!("WHATSAT {CLIENT} {RADIUS} {BOUND}\n"))
     }
 
     pub(crate) fn geoadd() -> Self {
         Self::resp(&["GEOADD", "herd", LONGITUDE, LATITUDE, CLIENT])
+    }
+
+    /// What WHATSAT asks for, about a location as clients have it.
+    pub(crate) fn geosearch() -> Self {
+        let (from, by) = (["FROMLONLAT", LONGITUDE, LATITUDE], ["BYRADIUS", RADIUS, "km"]);
+        let which = ["ASC", "COUNT", BOUND, "WITHCOORD"];
+        Self::resp(&[&["GEOSEARCH", PLACES_KEY][..], &from, &by, &which].concat())
     }
 
     pub(crate) fn set() -> Self {
@@ -58,7 +69,7 @@ impl Template {
     fn of(text: String) -> Self {
         let end = |field: &str| text.find(field).map(|start| start + field.len());
         Self {
-            client_end: end(CLIENT).expect("every request names a client"),
+            client_end: end(CLIENT),
             latitude_end: end(LATITUDE),
             longitude_end: end(LONGITUDE),
             time: text.find(TIME),
@@ -70,7 +81,9 @@ impl Template {
         let start = out.len();
         out.extend_from_slice(self.text.as_bytes());
         let line = &mut out[start..];
-        write_digits(&mut line[..self.client_end], client);
+        if let Some(end) = self.client_end {
+            write_digits(&mut line[..end], client);
+        }
         if let Some(end) = self.latitude_end {
             write_digits(&mut line[..end], place % 1_000_000);
         }
@@ -275,6 +288,16 @@ mod tests {
         let geoadd = line(&mut made(Work::Geoadd, 1));
         assert!(geoadd.starts_with("*5\r\n$6\r\nGEOADD\r\n$4\r\nherd\r\n$11\r\n-118.4"));
         assert!(geoadd.ends_with("$20\r\nclient-0000000000000\r\n"), "{geoadd}");
+        let geosearch = line(&mut made(Work::Geosearch, 1));
+        assert!(
+            geosearch
+                .starts_with("*12\r\n$9\r\nGEOSEARCH\r\n$6\r\nplaces\r\n$10\r\nFROMLONLAT\r\n")
+        );
+        assert!(
+            geosearch.contains("$11\r\n-118.4") && geosearch.contains("$10\r\n34.0"),
+            "{geosearch}"
+        );
+        assert!(geosearch.ends_with("$3\r\nASC\r\n$5\r\nCOUNT\r\n$1\r\n5\r\n$9\r\nWITHCOORD\r\n"));
         let memcached = line(&mut made(Work::MemcachedSet, 1));
         let (head, value) = memcached.split_once("\r\n").unwrap();
         assert_eq!(head, "set client-0000000000000 0 0 43");

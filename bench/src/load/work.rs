@@ -19,6 +19,8 @@ pub(crate) enum Work {
     Geoadd,
     /// Redis: location and time as a string per client.
     Set,
+    /// Redis: questions for places near locations as clients have them.
+    Geosearch,
     /// memcached: location and time as a value per client.
     MemcachedSet,
 }
@@ -38,12 +40,13 @@ impl Work {
         }
     }
 
-    /// The request that is not WHATSAT, and its reply.
+    /// The request that is no WHATSAT, and its reply.
     pub(crate) fn report(self) -> (Template, Expected) {
         match self {
             Self::Iamat | Self::Whatsat | Self::Mix(_) => (Template::iamat(), Expected::At),
             Self::Geoadd => (Template::geoadd(), Expected::Integer),
             Self::Set => (Template::set(), Expected::Ok),
+            Self::Geosearch => (Template::geosearch(), Expected::Array),
             Self::MemcachedSet => (Template::memcached_set(), Expected::Stored),
         }
     }
@@ -59,9 +62,11 @@ impl FromStr for Work {
             ("whatsat", _) => Ok(Self::Whatsat),
             ("geoadd", _) => Ok(Self::Geoadd),
             ("set", _) => Ok(Self::Set),
+            ("geosearch", _) => Ok(Self::Geosearch),
             ("memcached-set", _) => Ok(Self::MemcachedSet),
             (_, Some(percent @ 0..=100)) => Ok(Self::Mix(percent)),
-            _ => Err("write iamat, whatsat, mix:PERCENT (0 to 100), geoadd, set or memcached-set"
+            _ => Err("write iamat, whatsat, mix:PERCENT (0 to 100), geoadd, set, geosearch or \
+                      memcached-set"
                 .to_string()),
         }
     }
@@ -75,6 +80,7 @@ impl fmt::Display for Work {
             Self::Mix(percent) => write!(f, "mix:{percent}"),
             Self::Geoadd => f.write_str("geoadd"),
             Self::Set => f.write_str("set"),
+            Self::Geosearch => f.write_str("geosearch"),
             Self::MemcachedSet => f.write_str("memcached-set"),
         }
     }
@@ -86,9 +92,17 @@ mod tests {
 
     #[test]
     fn work_is_read_as_it_is_written() {
-        for text in
-            ["iamat", "whatsat", "mix:0", "mix:10", "mix:100", "geoadd", "set", "memcached-set"]
-        {
+        for text in [
+            "iamat",
+            "whatsat",
+            "mix:0",
+            "mix:10",
+            "mix:100",
+            "geoadd",
+            "set",
+            "geosearch",
+            "memcached-set",
+        ] {
             assert_eq!(text.parse::<Work>().unwrap().to_string(), text);
         }
         for wrong in ["", "IAMAT", "mix", "mix:", "mix:101", "mix:-1"] {

@@ -4,8 +4,10 @@ use std::io::Read;
 
 use flate2::read::ZlibDecoder;
 
+use crate::protocol::Coordinates;
+
 /// In a degree: the source has five decimals, about a meter.
-pub(super) const UNITS: f64 = 100_000.0;
+const UNITS: f64 = 100_000.0;
 
 const DATA: &[u8] = include_bytes!("places.zlib");
 
@@ -56,6 +58,14 @@ impl Columns {
     /// Latitude and longitude of every place, in [`UNITS`].
     pub(super) fn locations(&self) -> &[(i32, i32)] {
         &self.locations
+    }
+
+    /// Where every place is, in degrees.
+    pub(super) fn points(&self) -> impl Iterator<Item = Coordinates> {
+        self.locations.iter().map(|&(latitude, longitude)| Coordinates {
+            latitude: f64::from(latitude) / UNITS,
+            longitude: f64::from(longitude) / UNITS,
+        })
     }
 
     /// Contents of a JSON string.

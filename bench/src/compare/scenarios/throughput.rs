@@ -8,6 +8,7 @@ use crate::compare::measure::{Taken, load, load_on, warm};
 use crate::compare::rivals::{ALL, LOTS_PLAIN, Rival};
 use crate::compare::sample::Samples;
 use crate::compare::scale::Scale;
+use crate::echo::Model;
 use crate::launch::{self, LaunchError, Running};
 use crate::load::{Load, Work, run};
 
@@ -113,7 +114,7 @@ pub(super) fn reference(
 
 fn start(reference: &str) -> Result<(Running, Work), LaunchError> {
     match reference {
-        ECHO => Ok((launch::echo()?, Work::Iamat)),
+        ECHO => Ok((launch::echo(Model::Tokio)?, Work::Iamat)),
         REDIS_SET => Ok((launch::redis()?, Work::Set)),
         REDIS_GEOADD => Ok((launch::redis()?, Work::Geoadd)),
         _ => Ok((launch::memcached()?, Work::MemcachedSet)),
