@@ -86,3 +86,37 @@ fn redis_with_places() -> Result<Running, FiguresError> {
     let wrong = String::from_utf8_lossy(wrong.unwrap_or_default()).into_owned();
     Err(FiguresError::NotSeen(format!("Redis has not stored every place: {wrong}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use herd::places::{Lookup, Provider as _};
+    use herd::protocol::{Coordinates, Kilometers};
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn redis_finds_the_places_that_herd_finds() {
+        if launch::in_path("redis-server").is_none() {
+            eprintln!("skipped, for want of Redis");
+            return;
+        }
+        let center = Coordinates { latitude: 34.05, longitude: -118.45 };
+        let lookup = Lookup { center, radius: Kilometers(10.0), bound: 5 };
+        let answer = Gazetteer::new().nearby(&lookup).unwrap();
+        let answer: Value = serde_json::from_slice(&answer).unwrap();
+        let mut expected = "*5\r\n".to_string();
+        for place in answer["results"].as_array().unwrap() {
+            let id = place["place_id"].as_str().unwrap();
+            write!(expected, "${}\r\n{id}\r\n", id.len()).unwrap();
+        }
+        let redis = redis_with_places().unwrap();
+        let mut stream = TcpStream::connect(&redis.address).unwrap();
+        stream.set_read_timeout(Some(STORED_WITHIN)).unwrap();
+        let question = "FROMLONLAT -118.45 34.05 BYRADIUS 10 km ASC COUNT 5\r\n";
+        write!(stream, "GEOSEARCH {PLACES_KEY} {question}").unwrap();
+        let mut reply = vec![0; expected.len()];
+        stream.read_exact(&mut reply).unwrap();
+        assert_eq!(String::from_utf8_lossy(&reply), expected);
+    }
+}

@@ -37,10 +37,10 @@ pub(super) fn scenario() -> Scenario {
     };
     Scenario {
         name: "start",
-        about: format!(
-            "{RECORDS} records in [data], from before the program is started until it says that it is \
-             ready; stopped in good order before, files in the page cache"
-        ),
+        about:
+            "1,000,000 records in [data], from before the program is started until it says that it \
+                is ready; stopped in good order before, files in the page cache"
+                .to_string(),
         reference: None,
         contenders: vec![Contender { name: "herd, lots", run: Box::new(run) }],
     }
