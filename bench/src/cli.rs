@@ -17,6 +17,7 @@ use crate::load::Work;
 herd-bench load 127.0.0.1:12000 --connections 16 --outstanding 64
 herd-bench compare --quick
 herd-bench figures
+herd-bench counts
 herd-bench faults --rounds 20 --data
 herd-bench load --help                   more about one command",
     error_code(0, "all went well"),
@@ -25,7 +26,7 @@ herd-bench load --help                   more about one command",
     error_code(4, "something failed at run time: a server cannot be reached, for one"),
     error_code(
         5,
-        "a reply was wrong or missing: do not use the figures; faults: the herd did not keep a promise"
+        "a reply was wrong or missing: do not use the figures; counts: some rose; faults: the herd broke a promise"
     )
 )]
 pub(crate) struct HerdBench {
@@ -45,6 +46,7 @@ pub(crate) enum Command {
     Places(Places),
     Compare(Compare),
     Figures(Figures),
+    Counts(Counts),
     Faults(Faults),
     Repair(Repair),
 }
@@ -292,6 +294,35 @@ pub(crate) struct Figures {
     pub(crate) out: Option<PathBuf>,
 }
 
+/// count the instructions of micro-benchmarks, and compare them with those that are recorded
+#[derive(FromArgs, Debug, PartialEq)]
+#[argh(
+    subcommand,
+    name = "counts",
+    help_triggers("-h", "--help", "help"),
+    example = "\
+cargo run --release -p herd-bench -- counts
+cargo run --release -p herd-bench -- counts --record",
+    note = "\
+valgrind's callgrind counts what a processor would execute for parse, merge, format, outbox and a session's
+turn. An operation that takes over 5 % more than recorded fails (exit code 5): --record says that it is meant.
+Counts depend on compiler, C library, valgrind and processor. Where one of them is not that of the record,
+nothing is compared, and it says which."
+)]
+pub(crate) struct Counts {
+    /// record the counts of now
+    #[argh(switch)]
+    pub(crate) record: bool,
+
+    /// the record [default: bench/results/instructions.csv of the source this was built from]
+    #[argh(option, arg_name = "FILE")]
+    pub(crate) baseline: Option<PathBuf>,
+
+    /// run one benchmark and count nothing: what valgrind is given
+    #[argh(option, arg_name = "NAME")]
+    pub(crate) run: Option<String>,
+}
+
 /// kill, freeze and cut off the servers of a herd under load, and see whether it keeps its promises
 #[derive(FromArgs, Debug, PartialEq)]
 #[argh(
@@ -488,6 +519,7 @@ mod tests {
             "echo --help",
             "places -h",
             "figures -h",
+            "counts -h",
             "faults -h",
             "repair -h",
         ] {

@@ -13,9 +13,20 @@ pub(crate) fn describe() -> String {
     format!("{cores} cores of {processor}, memory {memory}, {system} {}", kernel.trim())
 }
 
+/// The processor as exactly as the system tells: one name may stand for several generations.
+pub(crate) fn processor() -> Option<String> {
+    let part = |key| value("/proc/cpuinfo", key);
+    let (name, family) = (part("model name")?, part("cpu family")?);
+    Some(format!(
+        "{name}, family {family}, model {}, stepping {}",
+        part("model")?,
+        part("stepping")?
+    ))
+}
+
 /// Of a file of `KEY : VALUE` lines.
 fn value(path: &str, key: &str) -> Option<String> {
     let text = fs::read_to_string(path).ok()?;
-    let line = text.lines().find(|line| line.starts_with(key))?;
-    Some(line.split_once(':')?.1.trim().to_string())
+    let mut pairs = text.lines().filter_map(|line| line.split_once(':'));
+    Some(pairs.find(|(name, _)| name.trim() == key)?.1.trim().to_string())
 }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 mod cli;
 mod compare;
+mod counts;
 mod echo;
 mod faults;
 mod figures;
@@ -30,7 +31,8 @@ enum Exit {
     CannotListen = 3,
     /// Something failed at run time.
     RunTime = 4,
-    /// A reply was wrong or missing, so the figures are not to be used; or a promise was not kept.
+    /// A reply was wrong or missing, so the figures are not to be used; or a promise was not kept; or
+    /// instructions are more than recorded.
     NotClean = 5,
 }
 
@@ -81,6 +83,9 @@ fn run(command: &Command) -> Result<Exit, (Exit, String)> {
         }
         Command::Figures(args) => {
             figures::run(args).map(|()| Exit::Ok).map_err(|error| (error.exit(), error.to_string()))
+        }
+        Command::Counts(args) => {
+            counts::run(args).map(|()| Exit::Ok).map_err(|error| (error.exit(), error.to_string()))
         }
         Command::Faults(args) => {
             faults::run(args).map(|()| Exit::Ok).map_err(|error| (error.exit(), error.to_string()))
