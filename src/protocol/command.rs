@@ -2,7 +2,7 @@
 
 use super::decimal::Decimal;
 use super::location::{Kilometers, is_location};
-use super::name::{is_client, is_server_name};
+use super::name::{is_client_field, is_server_name};
 use super::reply::Fields;
 use super::time::Nanos;
 use super::{exactly, fields};
@@ -85,7 +85,7 @@ impl<'a> Command<'a> {
 impl<'a> Iamat<'a> {
     fn read(fields: impl Iterator<Item = &'a [u8]>) -> Option<Self> {
         let [client, location, time_text] = exactly(fields)?;
-        if !is_client(client) || !is_location(location) {
+        if !is_client_field(client) || !is_location(location) {
             return None;
         }
         Some(Self { client, location, time_text, time: Nanos::parse_time(time_text)? })
@@ -95,7 +95,7 @@ impl<'a> Iamat<'a> {
 impl<'a> Whatsat<'a> {
     fn read(fields: impl Iterator<Item = &'a [u8]>) -> Option<Self> {
         let [client, radius, bound] = exactly(fields)?;
-        if !is_client(client) || Decimal::parse(radius)?.exceeds(MAX_RADIUS_KM) {
+        if !is_client_field(client) || Decimal::parse(radius)?.exceeds(MAX_RADIUS_KM) {
             return None;
         }
         if bound.contains(&b'.') || Decimal::parse(bound)?.exceeds(MAX_BOUND) {
@@ -131,7 +131,7 @@ impl<'a> Update<'a> {
 
     fn read(fields: impl Iterator<Item = &'a [u8]>) -> Option<Self> {
         let [client, origin, time_text, location, skew, sender] = exactly(fields)?;
-        let is_valid = is_client(client)
+        let is_valid = is_client_field(client)
             && is_server_name(origin)
             && is_location(location)
             && is_server_name(sender);

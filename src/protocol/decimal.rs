@@ -15,16 +15,19 @@ pub struct Decimal<'a> {
 impl<'a> Decimal<'a> {
     /// Reads the whole of `text`, or nothing.
     pub fn parse(text: &'a [u8]) -> Option<Self> {
-        let (integer, fraction) = match memchr::memchr(b'.', text) {
-            Some(point) => (&text[..point], Some(&text[point + 1..])),
-            None => (text, None),
-        };
-        let is_digits = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_digit);
-        if !is_digits(integer) || !fraction.is_none_or(is_digits) {
-            return None;
+        let (decimal, rest) = Self::first(text)?;
+        rest.is_empty().then_some(decimal)
+    }
+
+    /// Reads the NUM that `text` begins with, and returns what stands behind it.
+    pub fn first(text: &'a [u8]) -> Option<(Self, &'a [u8])> {
+        let (integer, mut rest) = digits(text)?;
+        let mut fraction: &[u8] = b"";
+        if let [b'.', behind @ ..] = rest {
+            (fraction, rest) = digits(behind)?;
         }
         let zeros = integer.iter().take_while(|&&digit| digit == b'0').count();
-        Some(Self { integer: &integer[zeros..], fraction: fraction.unwrap_or_default() })
+        Some((Self { integer: &integer[zeros..], fraction }, rest))
     }
 
     /// True if the value is greater than `limit`, however small the difference.
@@ -41,21 +44,48 @@ impl<'a> Decimal<'a> {
 
     /// The value in units of 1e-9, cut after the ninth decimal; `None` if it does not fit `u64`.
     pub fn nanos(&self) -> Option<u64> {
-        let whole = self.whole()?;
-        let mut nanos = 0;
-        for place in 0..9 {
-            let digit = self.fraction.get(place).map_or(0, |digit| digit - b'0');
-            nanos = nanos * 10 + u64::from(digit);
-        }
-        whole.checked_mul(1_000_000_000)?.checked_add(nanos)
+        let places = self.fraction.len().min(PLACES);
+        let nanos = number(&self.fraction[..places]) * TENS[PLACES - places];
+        self.whole()?.checked_mul(TENS[PLACES])?.checked_add(nanos)
     }
 
     /// The part before the point; `None` if it does not fit `u64`.
     fn whole(&self) -> Option<u64> {
+        if self.integer.len() <= FITTING {
+            return Some(number(self.integer));
+        }
         self.integer.iter().try_fold(0_u64, |whole, digit| {
             whole.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
         })
     }
+}
+
+/// Decimal places that nanoseconds have.
+const PLACES: usize = 9;
+
+/// The powers of ten from 0 to [`PLACES`].
+const TENS: [u64; PLACES + 1] = {
+    let mut tens = [1; PLACES + 1];
+    let mut power = 1;
+    while power <= PLACES {
+        tens[power] = 10 * tens[power - 1];
+        power += 1;
+    }
+    tens
+};
+
+/// So many digits always fit 64 bits.
+const FITTING: usize = 19;
+
+/// The value of at most [`FITTING`] digits.
+fn number(digits: &[u8]) -> u64 {
+    digits.iter().fold(0, |number, digit| number * 10 + u64::from(digit - b'0'))
+}
+
+/// The digits that `text` begins with, one at least, and what stands behind them.
+fn digits(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
+    (end > 0).then(|| text.split_at(end))
 }
 
 /// Splits a leading `+` or `-` off. The sign is 1 or -1.

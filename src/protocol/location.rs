@@ -39,10 +39,8 @@ pub fn coordinates(text: &[u8]) -> Option<Coordinates> {
 
 /// The magnitudes of latitude and longitude, if both are a sign and a NUM.
 fn split(text: &[u8]) -> Option<(Decimal<'_>, Decimal<'_>)> {
-    let (_, rest) = signed(text)?;
-    let second = memchr::memchr2(b'+', b'-', rest)?;
-    let (latitude, longitude) = rest.split_at(second);
-    Some((Decimal::parse(latitude)?, Decimal::parse(signed(longitude)?.1)?))
+    let (latitude, rest) = Decimal::first(signed(text)?.1)?;
+    Some((latitude, Decimal::parse(signed(rest)?.1)?))
 }
 
 #[cfg(test)]

@@ -48,7 +48,12 @@ pub fn is_server_name(text: &[u8]) -> bool {
 
 /// True if the bytes are a client's name: 1 to 255, none of them white space.
 pub fn is_client(text: &[u8]) -> bool {
-    (1..=MAX_CLIENT_BYTES).contains(&text.len()) && !text.iter().copied().any(super::is_white_space)
+    is_client_field(text) && !text.iter().copied().any(super::is_white_space)
+}
+
+/// The same of a field of a line, which holds no white space.
+pub fn is_client_field(field: &[u8]) -> bool {
+    (1..=MAX_CLIENT_BYTES).contains(&field.len())
 }
 
 #[cfg(test)]
