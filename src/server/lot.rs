@@ -61,7 +61,9 @@ struct Slot {
     /// `None` while a worker has it.
     connection: Option<Box<Connection>>,
     is_in_line: bool,
-    /// What was told of it while a worker had it.
+    /// Its turn came while a worker had it.
+    is_due: bool,
+    /// What was told of it meanwhile.
     missed: Option<Event>,
 }
 
@@ -127,14 +129,20 @@ impl Lot {
     /// Waits for connections that are ready, and lines them up; not if some are in line already, and no longer
     /// than it may. False if there were none, and nothing else woke it. Only for its own worker.
     pub fn wait(&self, shared: &Shared, ready: &mut Ready) -> bool {
-        let is_ready = self.gather(shared, self.fall_asleep(), ready);
+        let is_ready =
+            self.gather(shared, ready, |ready| self.poller.wait(ready, self.fall_asleep()));
         self.is_asleep.store(false, Ordering::SeqCst);
         is_ready
     }
 
-    /// The same without waiting.
+    /// The same without waiting, for its own worker.
+    pub fn check(&self, shared: &Shared, ready: &mut Ready) -> bool {
+        self.gather(shared, ready, |ready| self.poller.wait(ready, Duration::ZERO))
+    }
+
+    /// The same for another: what wakes its worker is left for it. False if no connection is in line after.
     pub fn look(&self, shared: &Shared, ready: &mut Ready) -> bool {
-        self.gather(shared, Duration::ZERO, ready)
+        self.gather(shared, ready, |ready| self.poller.look(ready)) || !self.is_quiet()
     }
 
     /// How long it may be waited for.
@@ -151,8 +159,13 @@ impl Lot {
         })
     }
 
-    fn gather(&self, shared: &Shared, patience: Duration, ready: &mut Ready) -> bool {
-        let is_ready = self.poller.wait(ready, patience).unwrap_or_else(|error| {
+    fn gather(
+        &self,
+        shared: &Shared,
+        ready: &mut Ready,
+        find: impl FnOnce(&mut Ready) -> io::Result<bool>,
+    ) -> bool {
+        let is_ready = find(ready).unwrap_or_else(|error| {
             shared.log.event(Level::Error, format_args!("waiting for connections failed: {error}"));
             // It has no cause that we know of; it must not turn into a busy loop.
             std::thread::sleep(Duration::from_millis(10));
@@ -166,7 +179,7 @@ impl Lot {
     }
 
     /// True if nobody is in line.
-    pub fn is_quiet(&self) -> bool {
+    fn is_quiet(&self) -> bool {
         self.inside.lock().in_line.is_empty()
     }
 
@@ -422,16 +435,14 @@ impl Inside {
     }
 
     fn next_in_line(&mut self) -> Option<(usize, Box<Connection>)> {
-        for _ in 0..self.in_line.len() {
-            let key = self.in_line.pop_front()?;
+        while let Some(key) = self.in_line.pop_front() {
             // It may be gone since.
             let Some(slot) = self.connections.get_mut(key) else { continue };
-            if let Some(connection) = slot.connection.take() {
-                slot.is_in_line = false;
-                return Some((key, connection));
+            slot.is_in_line = false;
+            match slot.connection.take() {
+                Some(connection) => return Some((key, connection)),
+                None => slot.is_due = true,
             }
-            // Somebody looks at its time now; its turn comes after.
-            self.in_line.push_back(key);
         }
         None
     }
@@ -447,7 +458,7 @@ impl Inside {
             connection.becomes_ready(event);
         }
         slot.connection = Some(connection);
-        if missed.is_some() {
+        if std::mem::take(&mut slot.is_due) || missed.is_some() {
             self.line_up(key);
         }
     }

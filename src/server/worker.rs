@@ -138,7 +138,8 @@ impl Lots {
         let mut may_wait = false;
         loop {
             let ready = &mut hands.ready;
-            let is_ready = if may_wait { lot.wait(shared, ready) } else { lot.look(shared, ready) };
+            let is_ready =
+                if may_wait { lot.wait(shared, ready) } else { lot.check(shared, ready) };
             if let Some(call) = lot.serve(shared, &mut hands.desk) {
                 return Leave::ToCall(call);
             }
@@ -160,7 +161,7 @@ impl Lots {
     /// Serves those in another lot that are ready. Its own worker may not be at work though there are some:
     /// where it waits for a core that somebody else has, this one has the next.
     fn help(&self, shared: &Shared, lot: &Lot, hands: &mut Hands) -> Help {
-        if !lot.look(shared, &mut hands.ready) && lot.is_quiet() {
+        if !lot.look(shared, &mut hands.ready) {
             return Help::None;
         }
         let call = lot.serve(shared, &mut hands.desk);

@@ -23,9 +23,9 @@ pub enum Awaits {
     Writable,
 }
 
-/// Sockets that are waited for together. Several threads may wait; what became ready is told to one of
-/// them, **once**: a socket is told of again only when more has come, so whoever is told has to read until
-/// there is less than asked for, or to remember that there may be more.
+/// Sockets that are waited for together. One thread waits, and others may look; what became ready is told to
+/// one of them, **once**: a socket is told of again only when more has come, so whoever is told has to read
+/// until there is less than asked for, or to remember that there may be more.
 ///
 /// A socket that is closed is gone from it.
 #[derive(Debug)]
@@ -55,8 +55,8 @@ impl Poller {
     pub fn new() -> io::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let notifier = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        let each_time = EventFlags::IN | EventFlags::ET;
-        epoll::add(&epoll, &notifier, EventData::new_u64(NOTIFIED), each_time)?;
+        // Level-triggered: who looks leaves it for who waits.
+        epoll::add(&epoll, &notifier, EventData::new_u64(NOTIFIED), EventFlags::IN)?;
         Ok(Self { epoll, notifier })
     }
 
@@ -87,13 +87,12 @@ impl Poller {
         Ok(epoll::delete(&self.epoll, socket)?)
     }
 
-    /// Ends the wait of one thread, or else the next wait.
+    /// Ends the wait of now, or else the next one.
     ///
     /// # Errors
     ///
     /// None, but for a defect of the kernel.
     pub fn notify(&self) -> io::Result<()> {
-        // The count behind it is never read: at one a nanosecond it would last for 584 years.
         rustix::io::write(&self.notifier, &1_u64.to_ne_bytes())?;
         Ok(())
     }
@@ -105,13 +104,31 @@ impl Poller {
     ///
     /// When the kernel cannot tell.
     pub fn wait(&self, ready: &mut Ready, timeout: Duration) -> io::Result<bool> {
+        self.tell(ready, timeout)?;
+        if ready.is_notified() {
+            rustix::io::read(&self.notifier, &mut [0; 8])?;
+        }
+        Ok(!ready.0.is_empty())
+    }
+
+    /// Finds out without waiting which sockets are ready; false if none is. A notification is not for this.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel cannot tell.
+    pub fn look(&self, ready: &mut Ready) -> io::Result<bool> {
+        self.tell(ready, Duration::ZERO)?;
+        Ok(ready.iter().next().is_some())
+    }
+
+    fn tell(&self, ready: &mut Ready, timeout: Duration) -> io::Result<()> {
         ready.0.clear();
         let millis = timeout.as_nanos().div_ceil(1_000_000);
         let timeout = Duration::from_millis(millis.try_into().unwrap_or(u64::MAX));
         let timeout = Timespec::try_from(timeout).ok();
         match epoll::wait(&self.epoll, spare_capacity(&mut ready.0), timeout.as_ref()) {
-            Ok(count) => Ok(count > 0),
-            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(false),
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
@@ -124,6 +141,10 @@ impl Default for Ready {
 }
 
 impl Ready {
+    fn is_notified(&self) -> bool {
+        self.0.iter().any(|event| event.data.u64() == NOTIFIED)
+    }
+
     /// The sockets.
     pub fn iter(&self) -> impl Iterator<Item = Event> {
         let ended = EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR;

@@ -162,7 +162,7 @@ impl fmt::Display for Finding<'_> {
 
 /// How much more `now` is, in percent of what was recorded.
 fn percent(recorded: f64, now: f64) -> f64 {
-    (now / recorded - 1.0) * 100.0
+    100.0 * (now - recorded) / recorded
 }
 
 /// The file of these counts.
