@@ -70,8 +70,9 @@ fn every_reply_is_counted_in_a_closed_loop() {
 fn a_fixed_rate_sends_as_many_requests_as_are_due() {
     let outcome = run(&Load { rate: Some(1_000.0), ..load(server(herd)) }).unwrap();
     assert!(outcome.is_clean(), "{}", outcome.table());
-    // Those that were due in 100 ms, less what a busy machine answers after that.
-    assert!((1..=100).contains(&outcome.replies), "{}", outcome.table());
+    // Those that were due in 100 ms, less what a busy machine answers after that, and those of the 10 ms
+    // before that it answers late.
+    assert!((1..=110).contains(&outcome.replies), "{}", outcome.table());
 }
 
 #[test]
