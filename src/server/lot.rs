@@ -222,13 +222,16 @@ impl Lot {
 
     /// The next connection that needs not wait for its commit any more, and whether that came.
     fn next_committed(&self, shared: &Shared) -> Option<(Box<Connection>, bool)> {
+        let store = shared.store.as_ref()?;
+        let round = self.inside.lock().withheld.front()?.round;
+        // It has a lock of its own.
+        let has_committed = store.is_done(round);
         let mut inside = self.inside.lock();
-        let first = inside.withheld.front()?;
-        let has_committed = shared.store.as_ref()?.is_done(first.round);
-        if !has_committed && Instant::now() < first.deadline {
-            return None;
-        }
-        inside.withheld.pop_front().map(|first| (first.connection, has_committed))
+        // Another worker may have taken the first meanwhile; those of its round are all the same.
+        let first = inside.withheld.pop_front_if(|first| {
+            first.round == round && (has_committed || Instant::now() >= first.deadline)
+        })?;
+        Some((first.connection, has_committed))
     }
 
     /// Takes one arrival in. A call is handed on to the worker.

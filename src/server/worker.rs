@@ -161,7 +161,8 @@ impl Lots {
     /// Serves those in another lot that are ready. Its own worker may not be at work though there are some:
     /// where it waits for a core that somebody else has, this one has the next.
     fn help(&self, shared: &Shared, lot: &Lot, hands: &mut Hands) -> Help {
-        if !lot.look(shared, &mut hands.ready) {
+        let is_empty = lot.open().load(Ordering::Relaxed) == 0;
+        if is_empty || !lot.look(shared, &mut hands.ready) {
             return Help::None;
         }
         let call = lot.serve(shared, &mut hands.desk);
