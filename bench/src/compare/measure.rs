@@ -9,7 +9,7 @@ use super::CompareError;
 use super::herd::Herd;
 use super::sample::Verdict;
 use super::scale::Scale;
-use crate::load::{LAST_REPLIES, Load, LoadError, Outcome, Work, run};
+use crate::load::{LAST_REPLIES, LATENESS_IS_LIMIT, Load, LoadError, Outcome, Work, run};
 use crate::process::Pid;
 
 pub(super) const RATE: &str = "requests/s";
@@ -21,9 +21,6 @@ pub(super) const P999: &str = "p99.9 us";
 /// Part of its threads' time from which on the generator was the limit of a closed loop. At a fixed rate a
 /// busy generator is none as long as it keeps its schedule.
 const GENERATOR_IS_LIMIT: f64 = 0.95;
-
-/// Part of the latency's p99 from which on the generator's own lateness is what was measured.
-const LATENESS_IS_LIMIT: f64 = 0.5;
 
 /// What was measured in one run.
 pub(super) struct Taken {

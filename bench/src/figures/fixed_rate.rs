@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::contender::{Kind, Programs};
 use super::scenarios::{CLIENTS, HERD, LOTS, TOKIO, clean, load};
 use super::{Bench, Contender, FiguresError, Scenario, Values};
-use crate::load::{Load, Outcome, Work, run};
+use crate::load::{LATENESS_IS_LIMIT, Load, Outcome, Work, run};
 
 const CONNECTIONS: [(&str, usize); 2] = [("fixed-rate-2000", 2_000), ("fixed-rate-10000", 10_000)];
 
@@ -18,9 +18,6 @@ const PERCENT: u32 = 70;
 /// Requests in flight on a connection, at most: what is due beyond waits in the generator, and the wait
 /// counts.
 const OUTSTANDING: usize = 64;
-
-/// Part of a p99 from which on the generator's own lateness is what was measured.
-const LATENESS_IS_LIMIT: f64 = 0.5;
 
 pub(super) fn scenarios(programs: &Programs) -> impl Iterator<Item = Scenario> {
     CONNECTIONS.into_iter().map(|(name, connections)| {

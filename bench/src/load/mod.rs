@@ -28,7 +28,7 @@ mod work;
 
 pub(crate) use abuse::{Abuse, Abusers};
 use generator::Generator;
-pub(crate) use outcome::Outcome;
+pub(crate) use outcome::{LATENESS_IS_LIMIT, Outcome};
 use replies::Splitter;
 pub(crate) use requests::PLACES_KEY;
 use requests::Requests;

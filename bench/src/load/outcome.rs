@@ -10,6 +10,9 @@ use std::time::Duration;
 use super::tally::Tally;
 use super::{Load, Memory};
 
+/// Part of a p99 from which on the generator's own lateness is what was measured.
+pub(crate) const LATENESS_IS_LIMIT: f64 = 0.5;
+
 /// What is said of a run. Times are in microseconds, memory in bytes.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Outcome {
