@@ -70,8 +70,10 @@ fn every_reply_is_counted_in_a_closed_loop() {
 fn a_fixed_rate_sends_as_many_requests_as_are_due() {
     let outcome = run(&Load { rate: Some(1_000.0), ..load(server(herd)) }).unwrap();
     assert!(outcome.is_clean(), "{}", outcome.table());
-    // Those that were due in 100 ms, less what a busy machine answers after that, and those of the 10 ms
-    // before that it answers late.
+    // A latency for each that was due in 100 ms, however late it was answered.
+    assert_eq!(outcome.latency.len(), 100, "{}", outcome.table());
+    // Of the replies, those that came in this time: a busy machine answers some after it, and some that were
+    // due in the 10 ms before.
     assert!((1..=110).contains(&outcome.replies), "{}", outcome.table());
 }
 
