@@ -279,7 +279,13 @@ mod tests {
     use crate::protocol::reply::Fields;
     use proptest::prelude::*;
 
-    fn record(client: &str, time: i64, skew: i64, origin: &str, location: &str) -> Record {
+    pub(super) fn record(
+        client: &str,
+        time: i64,
+        skew: i64,
+        origin: &str,
+        location: &str,
+    ) -> Record {
         Record::new(&Fields {
             client: client.as_bytes(),
             origin: origin.as_bytes(),

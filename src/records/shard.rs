@@ -217,17 +217,10 @@ impl Shard {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::reply::Fields;
+    use crate::records::tests;
 
     fn record(client: &str, time: i64) -> Record {
-        Record::new(&Fields {
-            client: client.as_bytes(),
-            origin: b"A",
-            location: b"+1+1",
-            time_text: time.to_string().as_bytes(),
-            time: Nanos(time),
-            skew: Nanos(0),
-        })
+        tests::record(client, time, 0, "A", "+1+1")
     }
 
     #[test]
