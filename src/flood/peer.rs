@@ -17,7 +17,7 @@ use super::refusal::{Refusal, Refusals};
 use super::repair::Heard;
 use super::secure::Channel;
 use super::sync::{self, MAX_SYNC_LINE, Message};
-use super::{Accepted, Flood, FloodSender, NeighborId};
+use super::{Accepted, Batch, Flood, FloodSender, NeighborId};
 use crate::config::LinkKind;
 use crate::listening;
 use crate::log::Seldom;
@@ -398,6 +398,7 @@ impl Reader<'_> {
     /// Merges every whole line, and returns how many bytes these were.
     pub fn merge_lines(&self, input: &[u8]) -> io::Result<usize> {
         let mut taken = 0;
+        let mut records = Vec::new();
         let mut batch = Vec::new();
         let mut received = 0;
         let outcome = loop {
@@ -412,14 +413,15 @@ impl Reader<'_> {
                         continue;
                     }
                     if sync::begins(rest) {
+                        self.merge(&mut records, &mut batch);
                         if let Err(error) = self.hear(line) {
                             break Err(error);
                         }
                         taken += line.len() + 1;
                         continue;
                     }
-                    match self.merge_line(line) {
-                        Some(accepted) => batch.extend(accepted),
+                    match Update::parse(line) {
+                        Some(update) => records.push(Record::new(&update.fields())),
                         None => break Err(bad_line(line)),
                     }
                     received += 1;
@@ -427,6 +429,7 @@ impl Reader<'_> {
                 }
             }
         };
+        self.merge(&mut records, &mut batch);
         let link = &self.flood.links[self.id.0];
         link.received.fetch_add(received, Ordering::Relaxed);
         if received > 0 {
@@ -461,11 +464,16 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// What an UPDATE line brought: a record to flood, if it was newer. `None` for other lines.
-    fn merge_line(&self, line: &[u8]) -> Option<Option<Accepted>> {
-        let record = Record::new(&Update::parse(line)?.fields());
-        let is_newer = matches!(self.flood.records.merge(&record), Merged::Stored { .. });
-        Some(is_newer.then_some(Accepted { record, from: Some(self.id) }))
+    /// Merges what UPDATE lines brought, and leaves those to flood that were newer.
+    fn merge(&self, records: &mut Vec<Record>, newer: &mut Batch) {
+        let mut merged = Vec::with_capacity(records.len());
+        self.flood.records.merge_all(records, &mut merged);
+        let from = Some(self.id);
+        for (record, merged) in records.drain(..).zip(merged) {
+            if matches!(merged, Merged::Stored { .. }) {
+                newer.push(Accepted { record, from });
+            }
+        }
     }
 }
 

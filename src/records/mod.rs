@@ -11,11 +11,17 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::RwLock;
+use smallvec::SmallVec;
 
 use crate::protocol::Nanos;
 use digest::{BUCKETS, Digest, Place, SHARDS};
 pub use record::Record;
 use shard::{ClientHash, Shard, Slot};
+
+/// Records that are merged under the locks of their shards together, at most. What a merge costs is mostly waiting
+/// for memory, in turn for a shard's table, its slot, the record that is held; of so many records these waits
+/// overlap. With more of them the locks are held for longer than that wins.
+pub const TOGETHER: usize = 8;
 
 /// Slots of a shard's table that are read under one lock, at most: some 100 microseconds.
 const PAGE_SLOTS: usize = 4096;
@@ -23,8 +29,9 @@ const PAGE_SLOTS: usize = 4096;
 /// Notes for the disk that are taken under one lock, at most: some 100 microseconds.
 const PAGE_NOTES: usize = 512;
 
-/// Every client's newest record. Shared by all threads; each call locks one shard at a time, for a
-/// few hundred nanoseconds, [`Records::page`] for some 100 microseconds.
+/// Every client's newest record. Shared by all threads. Each call locks one shard at a time, for a few hundred
+/// nanoseconds, [`Records::page`] for some 100 microseconds; those that merge several records lock up to
+/// [`TOGETHER`] shards, and wait for a lock only while they hold none.
 #[derive(Debug)]
 pub struct Records {
     shards: Box<[RwLock<Shard>]>,
@@ -64,6 +71,13 @@ pub enum Merged {
     Expired,
     /// It is of a new client, and there are as many as may be.
     Full,
+}
+
+/// Where the map has a client.
+#[derive(Clone, Copy, Debug)]
+struct Spot {
+    place: Place,
+    hash: ClientHash,
 }
 
 /// How far a reader of the whole map has come. The default is its beginning.
@@ -108,37 +122,109 @@ impl Records {
     /// Merges what a client reported; a new client only while there are fewer than `most` records. A
     /// report that is held already stays as it was stamped, even if the clock went back meanwhile.
     pub fn report(&self, record: &Record, most: usize) -> Merged {
-        let replaces = |held: &Record| !record.is_same_report(held) && record.is_newer_than(held);
-        self.put(record, self.are_kept, replaces, || self.len() < most)
+        self.put(record, self.are_kept, is_newer_report, || self.len() < most)
+    }
+
+    /// Merges what clients reported, in order, each as [`Records::report`] does; `merged` gets what became
+    /// of each.
+    pub fn report_all(&self, records: &[Record], most: usize, merged: &mut Vec<Merged>) {
+        self.put_all(records, is_newer_report, || self.len() < most, merged);
     }
 
     /// Merges what another server knows: however many there are, so that copies stay equal.
     pub fn merge(&self, record: &Record) -> Merged {
-        self.put(record, self.are_kept, |held| record.is_newer_than(held), || true)
+        self.put(record, self.are_kept, Record::is_newer_than, || true)
+    }
+
+    /// Merges what another server knows, in order, each as [`Records::merge`] does; `merged` gets what became
+    /// of each.
+    pub fn merge_all(&self, records: &[Record], merged: &mut Vec<Merged>) {
+        self.put_all(records, Record::is_newer_than, || true, merged);
     }
 
     /// Merges what the disk knows: as [`Records::merge`], and not noted for the disk.
     pub fn restore(&self, record: &Record) -> Merged {
-        self.put(record, false, |held| record.is_newer_than(held), || true)
+        self.put(record, false, Record::is_newer_than, || true)
     }
 
     fn put(
         &self,
         record: &Record,
         is_unsaved: bool,
-        replaces: impl FnOnce(&Record) -> bool,
-        has_room: impl FnOnce() -> bool,
+        replaces: impl Fn(&Record, &Record) -> bool,
+        has_room: impl Fn() -> bool,
     ) -> Merged {
-        let Place { shard, bucket } = Place::of(record.client());
-        let hash = self.hash(record.client());
+        let spot = self.spot(record.client());
         // What was replaced is dropped after the lock.
-        let (merged, _replaced) = self.with_shard(shard, |shard| {
-            shard.put(hash, bucket, record, is_unsaved, replaces, has_room)
+        let (merged, _replaced) = self.with_shard(spot.place.shard, |shard| {
+            shard.put(spot, record, is_unsaved, |held| replaces(record, held), has_room)
         });
-        if merged == (Merged::Stored { is_new: true }) {
+        self.count_new(&merged);
+        merged
+    }
+
+    fn put_all(
+        &self,
+        records: &[Record],
+        replaces: impl Fn(&Record, &Record) -> bool + Copy,
+        has_room: impl Fn() -> bool + Copy,
+        merged: &mut Vec<Merged>,
+    ) {
+        let mut rest = records;
+        loop {
+            match rest {
+                [] => return,
+                [record] => {
+                    merged.push(self.put(record, self.are_kept, replaces, has_room));
+                    return;
+                }
+                _ => rest = self.put_some(rest, replaces, has_room, merged),
+            }
+        }
+    }
+
+    /// Merges the first records, up to [`TOGETHER`], that can be locked at once, and returns the others. It ends
+    /// before one whose shard is locked already, perhaps for a record before it: they stay in order.
+    fn put_some<'a>(
+        &self,
+        records: &'a [Record],
+        replaces: impl Fn(&Record, &Record) -> bool,
+        has_room: impl Fn() -> bool,
+        merged: &mut Vec<Merged>,
+    ) -> &'a [Record] {
+        // Dropped after the locks.
+        let mut replaced: SmallVec<[_; TOGETHER]> = SmallVec::new();
+        let first = records.iter().take(TOGETHER);
+        let spots: SmallVec<[_; TOGETHER]> =
+            first.map(|record| self.spot(record.client())).collect();
+        let lock = |spot: &Spot| &self.shards[spot.place.shard];
+        let mut shards: SmallVec<[_; TOGETHER]> = SmallVec::new();
+        shards.push(lock(&spots[0]).write());
+        shards.extend(spots[1..].iter().map_while(|spot| lock(spot).try_write()));
+        // So that the waits for memory overlap: in the merges, one would begin after the other.
+        let ahead =
+            shards.iter().zip(&spots).fold(0, |ahead, (shard, spot)| ahead ^ shard.look(*spot));
+        std::hint::black_box(ahead);
+        let count = shards.len();
+        for ((shard, spot), record) in shards.iter_mut().zip(&spots).zip(records) {
+            let became = self.change(shard, |shard| {
+                shard.put(*spot, record, self.are_kept, |held| replaces(record, held), &has_room)
+            });
+            self.count_new(&became.0);
+            merged.push(became.0);
+            replaced.push(became.1);
+        }
+        &records[count..]
+    }
+
+    fn count_new(&self, merged: &Merged) {
+        if *merged == (Merged::Stored { is_new: true }) {
             self.count.fetch_add(1, Ordering::Relaxed);
         }
-        merged
+    }
+
+    fn spot(&self, client: &[u8]) -> Spot {
+        Spot { place: Place::of(client), hash: self.hash(client) }
     }
 
     fn hash(&self, client: &[u8]) -> ClientHash {
@@ -148,11 +234,14 @@ impl Records {
         ClientHash(hasher.finish() as u32)
     }
 
-    /// Changes a shard under its lock, and the count of notes with it.
     fn with_shard<T>(&self, shard: usize, change: impl FnOnce(&mut Shard) -> T) -> T {
-        let mut shard = self.shards[shard].write();
+        self.change(&mut self.shards[shard].write(), change)
+    }
+
+    /// Changes a shard that is locked, and the count of notes with it.
+    fn change<T>(&self, shard: &mut Shard, change: impl FnOnce(&mut Shard) -> T) -> T {
         let before = shard.unsaved();
-        let changed = change(&mut shard);
+        let changed = change(shard);
         match shard.unsaved() {
             after if after > before => self.unsaved.fetch_add(after - before, Ordering::Relaxed),
             after if after < before => self.unsaved.fetch_sub(before - after, Ordering::Relaxed),
@@ -180,14 +269,14 @@ impl Records {
     /// Notes a client for the disk again: what was taken did not get there.
     pub fn note_unsaved(&self, change: Change) {
         let (Change::Held(record) | Change::Gone(record)) = change;
-        let hash = self.hash(record.client());
-        self.with_shard(Place::of(record.client()).shard, |shard| shard.note_unsaved(hash, record));
+        let spot = self.spot(record.client());
+        self.with_shard(spot.place.shard, |shard| shard.note_unsaved(spot.hash, record));
     }
 
     /// The record of a client.
     pub fn get(&self, client: &[u8]) -> Option<Record> {
-        let hash = self.hash(client);
-        self.shards[Place::of(client).shard].read().get(hash, client)
+        let spot = self.spot(client);
+        self.shards[spot.place.shard].read().get(spot.hash, client)
     }
 
     /// How many clients are known.
@@ -248,6 +337,11 @@ impl Records {
         self.count.fetch_sub(expired.len(), Ordering::Relaxed);
         expired
     }
+}
+
+/// True if a report replaces what is held of its client.
+fn is_newer_report(report: &Record, held: &Record) -> bool {
+    !report.is_same_report(held) && report.is_newer_than(held)
 }
 
 impl BucketSet {

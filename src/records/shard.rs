@@ -3,8 +3,8 @@
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
-use super::digest::{BUCKETS, Digest};
-use super::{Change, Merged, Record};
+use super::digest::{BUCKETS, Digest, Place};
+use super::{Change, Merged, Record, Spot};
 use crate::protocol::Nanos;
 
 /// What one lock guards.
@@ -77,13 +77,20 @@ impl Shard {
         }
     }
 
-    /// Puts a record of `bucket` if it `replaces` the one that is held, or if none is held and
+    /// Reads what a put there will read, for the sake of the cache. The result is of no use, but that the reads
+    /// are not left out.
+    pub(super) fn look(&self, spot: Spot) -> u8 {
+        let held = self.table.find(spot.hash.whole(), |held| held.hash == spot.hash);
+        let last_byte = held.and_then(|held| held.record.bytes().last());
+        last_byte.unwrap_or(&0) ^ self.digests[spot.place.bucket].0 as u8
+    }
+
+    /// Puts a record at its spot if it `replaces` the one that is held, or if none is held and
     /// `has_room` says so; `is_unsaved` notes it for the disk. What was replaced comes back, to be
     /// dropped when the lock is gone.
     pub(super) fn put(
         &mut self,
-        hash: ClientHash,
-        bucket: usize,
+        Spot { place: Place { bucket, .. }, hash }: Spot,
         record: &Record,
         is_unsaved: bool,
         replaces: impl FnOnce(&Record) -> bool,
@@ -232,7 +239,8 @@ mod tests {
     fn clients_that_share_a_hash_are_held_and_noted_each_by_itself() {
         const HASH: ClientHash = ClientHash(7);
         let mut shard = Shard::new();
-        let mut put = |record: &Record| shard.put(HASH, 0, record, true, |_| true, || true).0;
+        let spot = Spot { place: Place { shard: 0, bucket: 0 }, hash: HASH };
+        let mut put = |record: &Record| shard.put(spot, record, true, |_| true, || true).0;
         let (kiwi, plum, newer) = (record("kiwi", 1), record("plum", 1), record("kiwi", 2));
         assert_eq!(put(&kiwi), Merged::Stored { is_new: true });
         assert_eq!(put(&plum), Merged::Stored { is_new: true });

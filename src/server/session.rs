@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use smallvec::SmallVec;
+
 use super::addresses::ClientAddress;
 use super::exceeded::Limit;
 use super::shared::Shared;
@@ -11,7 +13,7 @@ use crate::places::lookups::Answer;
 use crate::places::{Failure, Lookup, Status, answer};
 use crate::protocol::reply::{Fields, write_at, write_invalid, write_places};
 use crate::protocol::{Command, Frame, Iamat, Update, Whatsat, location};
-use crate::records::{Merged, Record};
+use crate::records::{Merged, Record, TOGETHER};
 
 /// Why a client over that limit is gone.
 const USED_UP: &str = "commands_per_connection replies";
@@ -32,6 +34,13 @@ pub struct Session {
     replies: u64,
     /// A WHATSAT that waits for places.
     pending: Option<Box<Pending>>,
+}
+
+/// Reports that stand one after the other in the input of a turn, to be merged together.
+#[derive(Default)]
+struct Reports<'a> {
+    lines: SmallVec<[&'a [u8]; TOGETHER]>,
+    records: SmallVec<[Record; TOGETHER]>,
 }
 
 /// A WHATSAT whose AT line is known and whose places are not.
@@ -88,6 +97,20 @@ impl Session {
         at_end: bool,
         turn: &mut Turn,
     ) -> (usize, Next) {
+        let mut reports = Reports::default();
+        let handled = self.handle_lines(shared, input, at_end, &mut reports, turn);
+        self.merge(shared, &mut reports, turn);
+        handled
+    }
+
+    fn handle_lines<'a>(
+        &mut self,
+        shared: &Shared,
+        input: &'a [u8],
+        at_end: bool,
+        reports: &mut Reports<'a>,
+        turn: &mut Turn,
+    ) -> (usize, Next) {
         let limits = &shared.limits;
         let mut taken = 0;
         for _ in 0..COMMANDS_A_TURN {
@@ -100,6 +123,7 @@ impl Session {
                     line
                 }
                 Frame::TooLong(start) => {
+                    self.merge(shared, reports, turn);
                     shared.exceeded(Limit::LineLength, &self.peer);
                     turn.tally.invalid += 1;
                     self.reply(shared, start, Shows::NoRecord, turn, |replies| {
@@ -114,10 +138,10 @@ impl Session {
                 }
                 Frame::Partial => return (taken, Next::NeedInput),
             };
-            if let Some(lookup) = self.handle_line(shared, line, turn) {
+            if let Some(lookup) = self.handle_line(shared, line, reports, turn) {
                 return (taken, Next::AskPlaces(lookup));
             }
-            if self.is_over(shared) {
+            if self.is_over(shared, reports.lines.len()) {
                 return (taken, Next::Close(USED_UP));
             }
         }
@@ -129,19 +153,35 @@ impl Session {
         let Pending { line, at } =
             *self.pending.take().expect("only a WHATSAT that waits is answered");
         self.reply_places(shared, &line, &at, places, turn);
-        if self.is_over(shared) { Next::Close(USED_UP) } else { Next::TurnFull }
+        if self.is_over(shared, 0) { Next::Close(USED_UP) } else { Next::TurnFull }
     }
 
-    fn is_over(&self, shared: &Shared) -> bool {
-        shared.limits.commands_per_connection.is_some_and(|most| self.replies >= most)
+    /// True if the client has had all replies that it may have, with those that are due.
+    fn is_over(&self, shared: &Shared, due: usize) -> bool {
+        let most = shared.limits.commands_per_connection;
+        most.is_some_and(|most| self.replies + due as u64 >= most)
     }
 
-    fn handle_line(&mut self, shared: &Shared, line: &[u8], turn: &mut Turn) -> Option<Lookup> {
-        match Command::parse(line) {
-            Some(Command::Iamat(iamat)) if !shared.is_too_far_ahead(iamat.time, turn.now) => {
-                self.iamat(shared, line, &iamat, turn);
-                None
+    fn handle_line<'a>(
+        &mut self,
+        shared: &Shared,
+        line: &'a [u8],
+        reports: &mut Reports<'a>,
+        turn: &mut Turn,
+    ) -> Option<Lookup> {
+        let command = Command::parse(line);
+        if let Some(Command::Iamat(iamat)) = &command
+            && !shared.is_too_far_ahead(iamat.time, turn.now)
+        {
+            reports.lines.push(line);
+            reports.records.push(record_of(iamat, shared, turn));
+            if reports.lines.len() == TOGETHER {
+                self.merge(shared, reports, turn);
             }
+            return None;
+        }
+        self.merge(shared, reports, turn);
+        match command {
             Some(Command::Whatsat(whatsat)) => match shared.records.get(whatsat.client) {
                 Some(record) => self.whatsat(shared, line, &whatsat, &record, turn),
                 None => self.invalid(shared, line, turn),
@@ -161,31 +201,30 @@ impl Session {
         None
     }
 
-    fn iamat(&mut self, shared: &Shared, line: &[u8], iamat: &Iamat<'_>, turn: &mut Turn) {
-        let record = Record::new(&Fields {
-            client: iamat.client,
-            origin: shared.name.as_bytes(),
-            location: iamat.location,
-            time_text: iamat.time_text,
-            time: iamat.time,
-            skew: turn.now.since(iamat.time),
-        });
-        let held = match shared.records.report(&record, shared.limits.max_records) {
-            Merged::Stored { .. } => {
-                turn.accept(shared, &record, None);
-                record
-            }
-            Merged::Held(held) => held,
-            merged @ (Merged::Expired | Merged::Full) => {
-                if merged == Merged::Full {
-                    shared.exceeded(Limit::Records, &self.peer);
+    /// Merges reports, and replies to each.
+    fn merge(&mut self, shared: &Shared, reports: &mut Reports<'_>, turn: &mut Turn) {
+        let mut merged = std::mem::take(&mut turn.merged);
+        shared.records.report_all(&reports.records, shared.limits.max_records, &mut merged);
+        let reports = reports.lines.drain(..).zip(reports.records.drain(..));
+        for ((line, record), merged) in reports.zip(merged.drain(..)) {
+            let held = match merged {
+                Merged::Stored { .. } => {
+                    turn.accept(shared, &record, None);
+                    record
                 }
-                self.invalid(shared, line, turn);
-                return;
-            }
-        };
-        turn.tally.iamat += 1;
-        self.reply(shared, line, Shows::Record, turn, |replies| write_at(&held.fields(), replies));
+                Merged::Held(held) => held,
+                merged @ (Merged::Expired | Merged::Full) => {
+                    if merged == Merged::Full {
+                        shared.exceeded(Limit::Records, &self.peer);
+                    }
+                    self.invalid(shared, line, turn);
+                    continue;
+                }
+            };
+            turn.tally.iamat += 1;
+            self.reply(shared, line, Shows::Record, turn, |out| write_at(&held.fields(), out));
+        }
+        turn.merged = merged;
     }
 
     fn whatsat(
@@ -262,6 +301,18 @@ impl Session {
         turn.reply_ends(shared, line, start, shows == Shows::Record);
         turn.log_exchange(shared, &self.peer, line, start);
     }
+}
+
+/// What this server knows by a report.
+fn record_of(iamat: &Iamat<'_>, shared: &Shared, turn: &Turn) -> Record {
+    Record::new(&Fields {
+        client: iamat.client,
+        origin: shared.name.as_bytes(),
+        location: iamat.location,
+        time_text: iamat.time_text,
+        time: iamat.time,
+        skew: turn.now.since(iamat.time),
+    })
 }
 
 /// Places for a WHATSAT over a rate.

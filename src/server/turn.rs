@@ -7,7 +7,7 @@ use crate::counters::Counters;
 use crate::flood::{Accepted, Batch, NeighborId};
 use crate::log::{self, Stamp, escape_into};
 use crate::protocol::reply::write_invalid;
-use crate::records::Record;
+use crate::records::{Merged, Record};
 use crate::store::Round;
 
 /// What one turn of a connection gathers, to be handed over at its end: one send to the flooder,
@@ -25,6 +25,8 @@ pub struct Turn {
     pub shown: u64,
     /// Commands, by what became of them.
     pub tally: Tally,
+    /// What became of reports that were merged together; empty in between.
+    pub merged: Vec<Merged>,
     /// Records to flood.
     accepted: Batch,
     lines: Vec<u8>,
@@ -74,6 +76,7 @@ impl Default for Turn {
             denials: Vec::new(),
             shown: 0,
             tally: Tally::default(),
+            merged: Vec::new(),
             accepted: Batch::new(),
             lines: Vec::new(),
             line_count: 0,
