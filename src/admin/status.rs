@@ -77,7 +77,7 @@ pub struct Pool {
     pub workers: usize,
     /// Mode `lots`: workers that have a lot or call a provider. `pinned`: that have a connection.
     pub busy: usize,
-    /// Mode `lots`: lots that wait for a worker. `pinned`: connections that do.
+    /// Mode `lots`: workers that lots wait for. `pinned`: connections that do.
     pub queued: usize,
 }
 

@@ -1,8 +1,7 @@
 //! How many open files a server may need.
 
-use std::thread::available_parallelism;
-
 use super::listener::REFUSED;
+use super::pool;
 use crate::config::{Config, PoolMode, ProviderKind, Server};
 use crate::flood::peer::SPARE_PEERS;
 
@@ -22,7 +21,7 @@ const REST: usize = 128;
 /// its bound too.
 pub fn needed(config: &Config, server: &Server) -> usize {
     let lots = match config.pool.mode {
-        PoolMode::Lots => EACH_LOT * available_parallelism().map_or(1, usize::from),
+        PoolMode::Lots => EACH_LOT * pool::lots().0,
         PoolMode::Pinned => 0,
     };
     let calls = match config.places.provider {

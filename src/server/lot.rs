@@ -1,5 +1,7 @@
-//! A lot: connections that are waited on together. One worker waits for it; whoever serves it has one of its
-//! connections at a time, so that a worker that loses its core in the middle keeps no other from a turn.
+//! A lot: connections that are waited on together. Its workers are a leader, who waits for the sockets, and
+//! followers, who rest until there is more to do than the leader does alone (the leader/followers pattern: a thread
+//! that is woken for each request would cost more than the request). Each has one connection at a time, so that a
+//! worker that loses its core in the middle keeps no other from a turn.
 
 use std::collections::VecDeque;
 use std::io;
@@ -17,8 +19,8 @@ use super::ticket::Ticket;
 use crate::places::Lookup;
 use crate::places::lookups::{Answer, Asked, Call};
 use crate::store::Round;
-use crate::waits::atomic::{AtomicBool, AtomicUsize, Ordering};
-use crate::waits::{self, Event, Mutex, MutexGuard, Poller, Ready, Receiver, Sender};
+use crate::waits::atomic::{AtomicUsize, Ordering};
+use crate::waits::{self, Condvar, Event, Mutex, MutexGuard, Poller, Ready, Receiver, Sender};
 
 /// Why a connection is gone that a stop did not wait for any longer.
 const CUT: &str = "cut by the stop of the server";
@@ -37,9 +39,9 @@ pub struct Lot {
     inbox: (Sender<Arrival>, Receiver<Arrival>),
     /// Connections of the lot, also those that wait for places.
     open: Arc<AtomicUsize>,
-    /// Its worker waits, and has to be woken if there is something that the poller does not tell.
-    is_asleep: AtomicBool,
     inside: Mutex<Inside>,
+    /// Followers rest here.
+    rest: Condvar,
 }
 
 /// What the lock guards, which is held for a few dozen nanoseconds: nothing is read or written under it.
@@ -50,6 +52,12 @@ struct Inside {
     in_line: VecDeque<usize>,
     /// Connections whose replies wait for a commit, in the order of their rounds and deadlines.
     withheld: VecDeque<AwaitsCommit>,
+    /// A worker waits for the sockets.
+    has_leader: bool,
+    /// Workers that rest.
+    followers: usize,
+    /// One of them was called, and has not come yet.
+    is_one_called: bool,
     swept: Instant,
     /// When what is still open at a stop is dropped.
     stop_deadline: Option<Instant>,
@@ -96,6 +104,9 @@ impl Lot {
             connections: Slab::new(),
             in_line: VecDeque::new(),
             withheld: VecDeque::new(),
+            has_leader: false,
+            followers: 0,
+            is_one_called: false,
             swept: Instant::now(),
             stop_deadline: None,
         };
@@ -104,8 +115,8 @@ impl Lot {
             poller: Poller::new()?,
             inbox: waits::unbounded(),
             open: Arc::default(),
-            is_asleep: AtomicBool::new(false),
             inside: Mutex::new(inside),
+            rest: Condvar::new(),
         })
     }
 
@@ -120,74 +131,49 @@ impl Lot {
         self.wake();
     }
 
-    /// Has its worker look at it.
+    /// Has a worker look at it.
     pub fn wake(&self) {
         // It fails only by a defect of the kernel, which the next sweep makes up for.
         let _ = self.poller.notify();
     }
 
-    /// Waits for connections that are ready, and lines them up; not if some are in line already, and no longer
-    /// than it may. False if there were none, and nothing else woke it. Only for its own worker.
-    pub fn wait(&self, shared: &Shared, ready: &mut Ready) -> bool {
-        let is_ready =
-            self.gather(shared, ready, |ready| self.poller.wait(ready, self.fall_asleep()));
-        self.is_asleep.store(false, Ordering::SeqCst);
-        is_ready
-    }
-
-    /// The same without waiting, for its own worker.
-    pub fn check(&self, shared: &Shared, ready: &mut Ready) -> bool {
-        self.gather(shared, ready, |ready| self.poller.wait(ready, Duration::ZERO))
-    }
-
-    /// The same for another: what wakes its worker is left for it. False if no connection is in line after.
-    pub fn look(&self, shared: &Shared, ready: &mut Ready) -> bool {
-        self.gather(shared, ready, |ready| self.poller.look(ready)) || !self.is_quiet()
-    }
-
-    /// How long it may be waited for.
-    fn fall_asleep(&self) -> Duration {
-        let inside = self.inside.lock();
-        if !inside.in_line.is_empty() {
-            return Duration::ZERO;
+    /// Waits until there may be something to do: as leader for the sockets, or, while another leads, until it
+    /// calls. What is ready is lined up.
+    pub fn wait(&self, shared: &Shared, ready: &mut Ready) {
+        let mut inside = self.inside.lock();
+        let patience = inside.patience();
+        if inside.has_leader {
+            if inside.in_line.is_empty() {
+                inside.followers += 1;
+                self.rest.wait_for(&mut inside, patience);
+                inside.followers -= 1;
+                inside.is_one_called = false;
+            }
+            return;
         }
-        // Under the lock: whoever lines up now sees it.
-        self.is_asleep.store(true, Ordering::SeqCst);
-        let patience = if inside.stop_deadline.is_some() { STOP_EVERY } else { SWEEP_EVERY };
-        inside.withheld.front().map_or(patience, |first| {
-            patience.min(first.deadline.saturating_duration_since(Instant::now()))
-        })
-    }
-
-    fn gather(
-        &self,
-        shared: &Shared,
-        ready: &mut Ready,
-        find: impl FnOnce(&mut Ready) -> io::Result<bool>,
-    ) -> bool {
-        let is_ready = find(ready).unwrap_or_else(|error| {
+        inside.has_leader = true;
+        drop(inside);
+        if let Err(error) = self.poller.wait(ready, patience) {
             shared.log.event(Level::Error, format_args!("waiting for connections failed: {error}"));
             // It has no cause that we know of; it must not turn into a busy loop.
             std::thread::sleep(Duration::from_millis(10));
-            false
-        });
-        if is_ready {
-            let mut inside = self.inside.lock();
-            ready.iter().for_each(|event| inside.becomes_ready(event));
         }
-        is_ready
+        let mut inside = self.inside.lock();
+        inside.has_leader = false;
+        ready.iter().for_each(|event| inside.becomes_ready(event));
     }
 
-    /// True if nobody is in line.
+    /// Has a follower come, if one rests.
+    fn call_follower(&self, inside: &mut Inside) {
+        if inside.followers > 0 && !inside.is_one_called {
+            inside.is_one_called = true;
+            self.rest.notify_one();
+        }
+    }
+
+    #[cfg(test)]
     fn is_quiet(&self) -> bool {
         self.inside.lock().in_line.is_empty()
-    }
-
-    /// True if there is something to do that its worker does not know of.
-    pub fn lacks_its_worker(&self) -> bool {
-        let inside = self.inside.lock();
-        let has_work = !inside.in_line.is_empty() || !inside.withheld.is_empty();
-        has_work && self.is_asleep.load(Ordering::SeqCst)
     }
 
     /// Gives a turn to each connection that came in, whose commit came, or that is in line now, until one needs
@@ -209,7 +195,7 @@ impl Lot {
         }
         let in_line = self.inside.lock().in_line.len();
         for _ in 0..in_line {
-            let (key, connection) = self.inside.lock().next_in_line()?;
+            let (key, connection) = self.next_in_line()?;
             let call = self.act(shared, key, connection, desk, |connection, desk| {
                 connection.turn(shared, desk)
             });
@@ -218,6 +204,15 @@ impl Lot {
             }
         }
         None
+    }
+
+    fn next_in_line(&self) -> Option<(usize, Box<Connection>)> {
+        let mut inside = self.inside.lock();
+        let next = inside.next_in_line()?;
+        if !inside.in_line.is_empty() {
+            self.call_follower(&mut inside);
+        }
+        Some(next)
     }
 
     /// The next connection that needs not wait for its commit any more, and whether that came.
@@ -231,6 +226,9 @@ impl Lot {
         let first = inside.withheld.pop_front_if(|first| {
             first.round == round && (has_committed || Instant::now() >= first.deadline)
         })?;
+        if has_committed && !inside.withheld.is_empty() {
+            self.call_follower(&mut inside);
+        }
         Some((first.connection, has_committed))
     }
 
@@ -361,7 +359,7 @@ impl Lot {
     }
 
     /// Ends what waited too long, and, once the server stops, everything. True when the lot is empty then, or
-    /// `stop_within` is over. Only for its own worker.
+    /// `stop_within` is over.
     pub fn keep_time(&self, shared: &Shared, desk: &mut Desk, stop_within: Duration) -> bool {
         if shared.is_stopping() {
             return self.has_stopped(shared, desk, stop_within);
@@ -380,7 +378,12 @@ impl Lot {
     /// At a stop: ends every connection, and sees whether they are gone or `stop_within` is over.
     fn has_stopped(&self, shared: &Shared, desk: &mut Desk, stop_within: Duration) -> bool {
         let now = Instant::now();
-        let deadline = *self.inside.lock().stop_deadline.get_or_insert(now + stop_within);
+        let deadline = *self.inside.lock().stop_deadline.get_or_insert_with(|| {
+            // Each worker has to see it, and looks by itself from now on.
+            self.rest.notify_all();
+            self.wake();
+            now + stop_within
+        });
         self.with_each(shared, desk, |connection| Some(connection.stop(SERVER_STOPS)));
         if now >= deadline {
             self.with_each(shared, desk, |_| Some(Step::Gone(CUT)));
@@ -415,6 +418,18 @@ impl Lot {
 }
 
 impl Inside {
+    /// How long the sockets may be waited for. Not at all while somebody is in line: a client that always has more
+    /// to say keeps nobody from being seen.
+    fn patience(&self) -> Duration {
+        if !self.in_line.is_empty() {
+            return Duration::ZERO;
+        }
+        let patience = if self.stop_deadline.is_some() { STOP_EVERY } else { SWEEP_EVERY };
+        self.withheld.front().map_or(patience, |first| {
+            patience.min(first.deadline.saturating_duration_since(Instant::now()))
+        })
+    }
+
     fn becomes_ready(&mut self, event: Event) {
         // It may be gone since.
         let Some(slot) = self.connections.get_mut(event.key) else { return };

@@ -16,9 +16,13 @@ use crate::threads;
 /// How long threads may take to end once their conversations are cut at a stop.
 const CUT_WITHIN: Duration = Duration::from_millis(500);
 
+/// Workers that share a lot, at most. The fewer lots, the more often one that is awake serves whoever is ready, and
+/// none has to be woken; but a lot has one lock, and one waits for its sockets.
+const WORKERS_A_LOT: usize = 8;
+
 /// The threads that serve clients.
 pub enum Pool {
-    /// A lot for each core.
+    /// Workers that share lots of connections.
     Lots {
         /// One long-lived job for each worker.
         threads: ThreadPool,
@@ -35,6 +39,13 @@ pub enum Pool {
     },
 }
 
+/// How many lots there are, and how many workers each has: a worker for each core, give or take a few.
+pub fn lots() -> (usize, usize) {
+    let cores = available_parallelism().map_or(1, usize::from);
+    let count = cores.div_ceil(WORKERS_A_LOT);
+    (count, cores.div_ceil(count))
+}
+
 impl Pool {
     /// Starts the threads. `calls` are the provider calls that may block at a time.
     ///
@@ -44,11 +55,10 @@ impl Pool {
     pub fn start(shared: &Arc<Shared>, calls: usize, stop_within: Duration) -> io::Result<Self> {
         match shared.pool.mode {
             PoolMode::Lots => {
-                let cores = available_parallelism().map_or(1, usize::from);
-                let workers = cores + calls;
-                let lots = Lots::new(cores, workers, stop_within)?;
-                let threads = threads::pool("worker", workers);
-                for _ in 0..workers {
+                let (count, workers_each) = lots();
+                let lots = Lots::new(count, workers_each, calls, stop_within)?;
+                let threads = threads::pool("worker", lots.workers());
+                for _ in 0..lots.workers() {
                     let (shared, lots) = (Arc::clone(shared), Arc::clone(&lots));
                     threads.execute(move || lots.work(&shared));
                 }

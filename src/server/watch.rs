@@ -106,16 +106,13 @@ impl Watch {
         // Before the start and at the end of a stop there is none.
         match self.pool.get().and_then(Weak::upgrade).as_deref() {
             None => none,
-            Some(Pool::Lots { threads, lots }) => {
-                let waiting = lots.waiting();
-                status::Pool {
-                    lots: lots.count(),
-                    workers: threads.max_count(),
-                    busy: lots.count().saturating_sub(waiting) + calls,
-                    queued: waiting,
-                    ..none
-                }
-            }
+            Some(Pool::Lots { threads, lots }) => status::Pool {
+                lots: lots.count(),
+                workers: threads.max_count(),
+                busy: lots.serving() + calls,
+                queued: lots.waiting(),
+                ..none
+            },
             Some(Pool::Pinned { threads, .. }) => status::Pool {
                 workers: threads.max_count(),
                 busy: threads.active_count(),

@@ -1,5 +1,5 @@
-//! The workers of lots mode: as many as there are lots, and as many more as may call the provider
-//! at once, so that a lot always finds a free worker.
+//! The workers of lots mode: as many as lots take, and as many more as may call the provider at once, so that a lot
+//! always finds a free worker.
 
 use std::io;
 use std::net::TcpStream;
@@ -20,31 +20,22 @@ use crate::waits::{self, Ready, Receiver, Sender};
 /// What the workers share.
 pub struct Lots {
     all: Vec<Lot>,
-    /// Lots without a worker, by index; `None` tells a worker to end.
+    /// Lots that lack a worker, by index, each as often as it lacks one; `None` tells a worker to end.
     free: (Sender<Free>, Receiver<Free>),
     workers: usize,
+    /// Workers that lots have or wait for, until the lots have stopped.
     running: AtomicUsize,
     /// How long a lot may take to empty at a stop.
     stop_within: Duration,
 }
 
-/// A lot without a worker, or the word to end.
+/// A lot that lacks a worker, or the word to end.
 type Free = Option<usize>;
 
 /// What a worker has at hand.
 struct Hands {
     desk: Desk,
     ready: Ready,
-}
-
-/// What became of a worker's help.
-enum Help {
-    /// Nobody needed it.
-    None,
-    /// Some were served.
-    Some,
-    /// The provider is to be called for one of them.
-    ToCall(Call<Ticket>),
 }
 
 /// Why a worker leaves its lot.
@@ -56,17 +47,24 @@ enum Leave {
 }
 
 impl Lots {
-    /// Empty lots, of which `workers` workers will take care.
+    /// Empty lots, each for `workers_each`; up to `calls` workers more may call the provider meanwhile.
     ///
     /// # Errors
     ///
     /// When the kernel has no descriptor left for one.
-    pub fn new(count: usize, workers: usize, stop_within: Duration) -> io::Result<Arc<Self>> {
+    pub fn new(
+        count: usize,
+        workers_each: usize,
+        calls: usize,
+        stop_within: Duration,
+    ) -> io::Result<Arc<Self>> {
         let all = (0..count).map(Lot::new).collect::<io::Result<Vec<_>>>()?;
-        // Bounded by the number of lots and, at the end, of workers.
+        // Bounded by the number of workers.
         let free = waits::unbounded();
-        let lots = Self { all, free, workers, running: AtomicUsize::new(count), stop_within };
-        (0..count).for_each(|lot| lots.give(Some(lot)));
+        let serving = count * workers_each;
+        let running = AtomicUsize::new(serving);
+        let lots = Self { all, free, workers: serving + calls, running, stop_within };
+        (0..serving).for_each(|worker| lots.give(Some(worker % count)));
         Ok(Arc::new(lots))
     }
 
@@ -100,7 +98,17 @@ impl Lots {
         self.all.len()
     }
 
-    /// How many lots wait for a worker.
+    /// How many workers there are to be, each in [`Lots::work`].
+    pub fn workers(&self) -> usize {
+        self.workers
+    }
+
+    /// How many workers serve a lot.
+    pub fn serving(&self) -> usize {
+        self.running.load(Ordering::SeqCst).saturating_sub(self.waiting())
+    }
+
+    /// How many workers lots wait for.
     pub fn waiting(&self) -> usize {
         self.free.1.len()
     }
@@ -116,7 +124,7 @@ impl Lots {
         let desk = Desk::new(shared.limits.max_line);
         let mut hands = Hands { desk, ready: Ready::default() };
         while let Ok(Some(lot)) = self.free.1.recv() {
-            match self.serve(shared, lot, &mut hands) {
+            match self.serve(shared, &self.all[lot], &mut hands) {
                 Leave::ToCall(call) => {
                     self.give(Some(lot));
                     self.call(shared, call);
@@ -130,46 +138,18 @@ impl Lots {
         }
     }
 
-    /// Waits for a lot and serves it, until a call has to be made or it has stopped. When it is quiet, others
-    /// are helped out, one at a time in turn.
-    fn serve(&self, shared: &Shared, index: usize, hands: &mut Hands) -> Leave {
-        let lot = &self.all[index];
-        let mut other = index;
-        let mut may_wait = false;
+    /// Waits for a lot and serves it, until a call has to be made or it has stopped.
+    fn serve(&self, shared: &Shared, lot: &Lot, hands: &mut Hands) -> Leave {
         loop {
-            let ready = &mut hands.ready;
-            let is_ready =
-                if may_wait { lot.wait(shared, ready) } else { lot.check(shared, ready) };
+            // Before it waits: whoever had the lot before may have left something, of which nobody is told again.
             if let Some(call) = lot.serve(shared, &mut hands.desk) {
                 return Leave::ToCall(call);
             }
             if lot.keep_time(shared, &mut hands.desk, self.stop_within) {
                 return Leave::Stopped;
             }
-            may_wait = !is_ready;
-            other = (other + 1) % self.all.len();
-            if may_wait && other != index {
-                match self.help(shared, &self.all[other], hands) {
-                    Help::ToCall(call) => return Leave::ToCall(call),
-                    Help::Some => may_wait = false,
-                    Help::None => {}
-                }
-            }
+            lot.wait(shared, &mut hands.ready);
         }
-    }
-
-    /// Serves those in another lot that are ready. Its own worker may not be at work though there are some:
-    /// where it waits for a core that somebody else has, this one has the next.
-    fn help(&self, shared: &Shared, lot: &Lot, hands: &mut Hands) -> Help {
-        let is_empty = lot.open().load(Ordering::Relaxed) == 0;
-        if is_empty || !lot.look(shared, &mut hands.ready) {
-            return Help::None;
-        }
-        let call = lot.serve(shared, &mut hands.desk);
-        if lot.lacks_its_worker() {
-            lot.wake();
-        }
-        call.map_or(Help::Some, Help::ToCall)
     }
 
     /// Calls the provider, which may block, and sends everyone who waited for it on.

@@ -11,7 +11,7 @@ use rustix::event::{EventfdFlags, Timespec, eventfd};
 /// The key of what ends a wait; no socket's.
 const NOTIFIED: u64 = u64::MAX;
 
-/// Sockets that are told of at once, at most: what the kernel keeps meanwhile another thread can take.
+/// Sockets that are told of at once, at most.
 const AT_ONCE: usize = 64;
 
 /// The readiness of a socket.
@@ -23,8 +23,7 @@ pub enum Awaits {
     Writable,
 }
 
-/// Sockets that are waited for together. One thread waits, and others may look; what became ready is told to
-/// one of them, **once**: a socket is told of again only when more has come, so whoever is told has to read
+/// Sockets that are waited for together, by one thread at a time. What became ready is told **once**: a socket is told of again only when more has come, so whoever is told has to read
 /// until there is less than asked for, or to remember that there may be more.
 ///
 /// A socket that is closed is gone from it.
@@ -55,7 +54,7 @@ impl Poller {
     pub fn new() -> io::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let notifier = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        // Level-triggered: who looks leaves it for who waits.
+        // Level-triggered: it stands until it is read.
         epoll::add(&epoll, &notifier, EventData::new_u64(NOTIFIED), EventFlags::IN)?;
         Ok(Self { epoll, notifier })
     }
@@ -109,16 +108,6 @@ impl Poller {
             rustix::io::read(&self.notifier, &mut [0; 8])?;
         }
         Ok(!ready.0.is_empty())
-    }
-
-    /// Finds out without waiting which sockets are ready; false if none is. A notification is not for this.
-    ///
-    /// # Errors
-    ///
-    /// When the kernel cannot tell.
-    pub fn look(&self, ready: &mut Ready) -> io::Result<bool> {
-        self.tell(ready, Duration::ZERO)?;
-        Ok(ready.iter().next().is_some())
     }
 
     fn tell(&self, ready: &mut Ready, timeout: Duration) -> io::Result<()> {

@@ -8,10 +8,11 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::ops::{Deref, DerefMut};
+use std::os::fd::AsFd;
 use std::sync::{Arc, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
-use super::poller::{self, Ready};
+use super::poller::{self, Awaits, Ready};
 pub use shuttle::sync::atomic;
 
 /// The shortest wait that never ends by itself.
@@ -282,6 +283,35 @@ impl Poller {
     pub fn new() -> io::Result<Self> {
         let kernel = poller::Poller::new()?;
         Ok(Self { kernel, is_notified: Mutex::new(false), changed: Condvar::new() })
+    }
+
+    /// As the real one: whoever waits now is told of it too.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses.
+    pub fn add(&self, socket: impl AsFd, key: usize, awaits: Awaits) -> io::Result<()> {
+        let added = self.kernel.add(socket, key, awaits);
+        self.changes();
+        added
+    }
+
+    /// As the real one: whoever waits now is told of it too.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses.
+    pub fn modify(&self, socket: impl AsFd, key: usize, awaits: Awaits) -> io::Result<()> {
+        let modified = self.kernel.modify(socket, key, awaits);
+        self.changes();
+        modified
+    }
+
+    fn changes(&self) {
+        // Under the lock, between two looks of who waits.
+        let is_notified = self.is_notified.lock();
+        self.changed.notify_all();
+        drop(is_notified);
     }
 
     /// Ends the wait of now, or else the next one.

@@ -21,7 +21,7 @@ use shuttle::thread::{self, JoinHandle};
 
 use crate::support::{ENDLESS, Slow, check, config, log, server, server_with, until};
 
-/// A server of so many lots, as many calls at a time, and its workers.
+/// A server, its lots, and their workers.
 struct Serving {
     shared: Arc<Shared>,
     lots: Arc<Lots>,
@@ -29,25 +29,26 @@ struct Serving {
 }
 
 impl Serving {
-    fn start(lots: usize, calls: usize) -> Self {
-        Self::asking(Arc::new(Slow), lots, calls)
+    /// With so many lots, workers for each, and calls at a time.
+    fn start(size: [usize; 3]) -> Self {
+        Self::asking(Arc::new(Slow), size)
     }
 
-    fn asking(provider: Arc<dyn Provider>, lots: usize, calls: usize) -> Self {
+    fn asking(provider: Arc<dyn Provider>, size: [usize; 3]) -> Self {
+        let [_, _, calls] = size;
         let more = format!("[places]\nprovider = \"overpass\"\nworkers = {calls}\nqueue = 10\n");
         let (shared, _) = server("Ball", &config(&more), provider);
         shared.records.merge(&crate::support::record("kiwi", 1));
-        Self::of(shared, lots, calls)
+        Self::of(shared, size)
     }
 
-    fn of(shared: Arc<Shared>, lots: usize, calls: usize) -> Self {
-        let workers = lots + calls;
-        let lots = Lots::new(lots, workers, ENDLESS).unwrap();
+    fn of(shared: Arc<Shared>, [lots, workers_each, calls]: [usize; 3]) -> Self {
+        let lots = Lots::new(lots, workers_each, calls, ENDLESS).unwrap();
         let work = || {
             let (shared, lots) = (Arc::clone(&shared), Arc::clone(&lots));
             thread::spawn(move || lots.work(&shared))
         };
-        let workers = (0..workers).map(|_| work()).collect();
+        let workers = (0..lots.workers()).map(|_| work()).collect();
         Self { shared, lots, workers }
     }
 
@@ -93,9 +94,9 @@ fn replies(mut client: UnixStream) -> String {
 
 #[test]
 fn every_client_gets_all_its_replies_in_order_and_a_stop_ends_all_workers() {
-    for (lots, calls) in [(1, 1), (2, 1), (2, 2)] {
+    for size in [[1, 1, 1], [1, 2, 1], [2, 1, 1], [1, 2, 2]] {
         check(600, move || {
-            let serving = Serving::start(lots, calls);
+            let serving = Serving::start(size);
             // Equal look-ups meet in flight.
             let clients = [COMMANDS, COMMANDS, COMMANDS].map(|commands| serving.admit(commands));
             until(|| serving.shared.connections.load(Ordering::SeqCst) == 0);
@@ -123,7 +124,7 @@ impl Provider for Gate {
 fn a_lot_is_served_by_another_worker_while_a_provider_is_asked() {
     check(1000, || {
         let is_open = Arc::new(AtomicBool::new(false));
-        let serving = Serving::asking(Arc::new(Gate(Arc::clone(&is_open))), 1, 1);
+        let serving = Serving::asking(Arc::new(Gate(Arc::clone(&is_open))), [1, 1, 1]);
         let asks = serving.admit(COMMANDS);
         let mut does_not_ask = serving.admit("x\n");
         let mut reply = [0; 4];
@@ -138,9 +139,9 @@ fn a_lot_is_served_by_another_worker_while_a_provider_is_asked() {
 
 #[test]
 fn a_stop_at_any_time_ends_all_workers_and_cuts_no_reply_in_two() {
-    for (lots, calls) in [(1, 1), (2, 2)] {
+    for size in [[1, 1, 1], [1, 2, 1], [2, 1, 2]] {
         check(1000, move || {
-            let serving = Serving::start(lots, calls);
+            let serving = Serving::start(size);
             let clients = [COMMANDS, COMMANDS].map(|commands| serving.admit(commands));
             serving.stop();
             for replies in clients.map(replies) {
@@ -177,7 +178,7 @@ fn with_durability_always_no_reply_comes_before_its_commit_and_all_come_after_it
         let store = Store::unwritten(Arc::clone(&records), &config.data, log(), Arc::default());
         let (shared, _) =
             server_with(records, Some(Arc::clone(&store)), "Ball", &config, Arc::new(Slow));
-        let serving = Serving::of(shared, 2, 1);
+        let serving = Serving::of(shared, [1, 2, 1]);
         // As a start does it.
         let lots = Arc::clone(&serving.lots);
         store.on_commit(move || lots.wake());
