@@ -15,7 +15,7 @@ mod real {
     pub use std::sync::atomic;
 
     pub use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
-    pub use parking_lot::{Condvar, Mutex, MutexGuard};
+    pub use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
 
     pub use super::poller::Poller;
 }

@@ -10,10 +10,10 @@ mod shard;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use parking_lot::RwLock;
 use smallvec::SmallVec;
 
 use crate::protocol::Nanos;
+use crate::waits::RwLock;
 use digest::{BUCKETS, Digest, Place, SHARDS};
 pub use record::Record;
 use shard::{ClientHash, Shard, Slot};

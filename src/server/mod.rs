@@ -1,10 +1,10 @@
 //! One server: its listener, its pool, its links.
 //!
 //! A connection is one owned value that moves between threads; who has it may touch it. In lots
-//! mode ([`lot`], [`worker`], [`connection`]) a worker has a lot of connections, waits for
+//! mode ([`lot`], [`worker`], [`connection`]) some workers share a lot of connections: each waits for
 //! whichever speaks, reads, handles, writes, and waits again; before a call that may block it
-//! gives its lot to another worker, and where its own is quiet it helps others out. In [`pinned`] mode a worker keeps one connection until it
-//! closes. Both hold the same [`session`].
+//! gives its place at the lot to another worker. In [`pinned`] mode a worker keeps one connection until
+//! it closes. Both hold the same [`session`].
 
 pub mod addresses;
 pub mod connection;

@@ -9,6 +9,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod flooding;
+mod merging;
 mod neighbors;
 mod places;
 mod serving;
