@@ -1,6 +1,7 @@
 //! Locations (ISO 6709, decimal degrees) and radii.
 
-use super::decimal::{Decimal, signed};
+use super::cursor::Cursor;
+use super::decimal::Decimal;
 
 /// Longest location field, in bytes.
 pub const MAX_LOCATION_BYTES: usize = 64;
@@ -21,9 +22,8 @@ pub struct Kilometers(pub f64);
 /// True for sign NUM sign NUM, latitude first, both in range, at most 64 bytes:
 /// `+34.068930-118.445127`. Ranges are compared as decimals: `+90.00000000000000000001+0` is out.
 pub fn is_location(text: &[u8]) -> bool {
-    text.len() <= MAX_LOCATION_BYTES
-        && split(text)
-            .is_some_and(|(latitude, longitude)| !latitude.exceeds(90) && !longitude.exceeds(180))
+    let mut cursor = Cursor::new(text);
+    text.len() <= MAX_LOCATION_BYTES && read(&mut cursor).is_some() && cursor.is_at_end()
 }
 
 /// The value of a location field, to the nearest floats; `None` if [`is_location`] is false.
@@ -37,10 +37,13 @@ pub fn coordinates(text: &[u8]) -> Option<Coordinates> {
     Some(Coordinates { latitude: latitude.parse().ok()?, longitude: longitude.parse().ok()? })
 }
 
-/// The magnitudes of latitude and longitude, if both are a sign and a NUM.
-fn split(text: &[u8]) -> Option<(Decimal<'_>, Decimal<'_>)> {
-    let (latitude, rest) = Decimal::first(signed(text)?.1)?;
-    Some((latitude, Decimal::parse(signed(rest)?.1)?))
+/// Reads sign NUM sign NUM, both in range, of any length.
+pub(super) fn read(cursor: &mut Cursor<'_>) -> Option<()> {
+    cursor.sign()?;
+    let latitude = Decimal::read(cursor)?;
+    cursor.sign()?;
+    let longitude = Decimal::read(cursor)?;
+    (!latitude.exceeds(90) && !longitude.exceeds(180)).then_some(())
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Times and skews, exact to the nanosecond (a 64-bit float cannot hold today's time so).
 
-use super::decimal::{Decimal, signed};
+use super::cursor::{Cursor, Sign};
+use super::decimal::Decimal;
 
 /// A point in time or a difference of two, in nanoseconds; a time counts from the POSIX epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -15,19 +16,32 @@ pub const MAX_SKEW_BYTES: usize = 21;
 impl Nanos {
     /// Reads a time field: NUM without a sign, at most 40 bytes, `1479413884.392014450`.
     pub fn parse_time(text: &[u8]) -> Option<Self> {
-        if text.len() > MAX_TIME_BYTES {
-            return None;
-        }
-        let nanos = Decimal::parse(text)?.nanos()?;
-        i64::try_from(nanos).ok().map(Self)
+        let mut cursor = Cursor::new(text);
+        let time = Self::read_time(&mut cursor)?;
+        (text.len() <= MAX_TIME_BYTES && cursor.is_at_end()).then_some(time)
+    }
+
+    /// Reads the NUM of a time, of any length.
+    pub(super) fn read_time(cursor: &mut Cursor<'_>) -> Option<Self> {
+        i64::try_from(Decimal::read(cursor)?.nanos()?).ok().map(Self)
     }
 
     /// Reads a skew field of an UPDATE: NUM with or without a sign, of any length; what comes
     /// after the ninth decimal is cut.
     pub fn parse_skew(text: &[u8]) -> Option<Self> {
-        let (sign, number) = signed(text).unwrap_or((1, text));
-        let magnitude = i128::from(Decimal::parse(number)?.nanos()?);
-        i64::try_from(sign * magnitude).ok().map(Self)
+        let mut cursor = Cursor::new(text);
+        Self::read_skew(&mut cursor).filter(|_| cursor.is_at_end())
+    }
+
+    /// Reads the NUM of a skew, and the sign before it.
+    pub(super) fn read_skew(cursor: &mut Cursor<'_>) -> Option<Self> {
+        let sign = cursor.sign();
+        let magnitude = Decimal::read(cursor)?.nanos()?;
+        match sign {
+            Some(Sign::Minus) => 0_i64.checked_sub_unsigned(magnitude),
+            Some(Sign::Plus) | None => i64::try_from(magnitude).ok(),
+        }
+        .map(Self)
     }
 
     /// Writes a skew as AT and UPDATE carry it: sign always there, nine decimals, `+0.263873386`.
