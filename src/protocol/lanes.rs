@@ -42,6 +42,17 @@ pub(super) fn number(digits: [u8; 8]) -> u64 {
     (fours * 10_000 + (fours >> 32)) & 0xffff_ffff
 }
 
+/// The eight digits of a number that has no more: [`number`] the other way around.
+pub(super) fn digits(number: u64) -> [u8; 8] {
+    // Split in two, four and eight: quotients by multiplication, and remainders into the lanes behind them.
+    let fours = (number / 10_000) | ((number % 10_000) << 32);
+    let hundreds = ((fours * 10_486) >> 20) & 0x0000_007f_0000_007f;
+    let pairs = hundreds | ((fours - 100 * hundreds) << 16);
+    let tens = ((pairs * 103) >> 10) & 0x000f_000f_000f_000f;
+    let ones = tens | ((pairs - 10 * tens) << 8);
+    (ones + each(b'0')).to_le_bytes()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -59,8 +70,17 @@ mod tests {
 
         #[test]
         fn eight_digits_are_their_number(number in 0..100_000_000_u64) {
-            let digits = format!("{number:08}");
-            prop_assert_eq!(super::number(digits.as_bytes().try_into().unwrap()), number);
+            let text = format!("{number:08}");
+            prop_assert_eq!(&digits(number)[..], text.as_bytes());
+            prop_assert_eq!(super::number(digits(number)), number);
+        }
+    }
+
+    #[test]
+    fn the_quotients_that_are_made_by_multiplication_are_right_for_each_part() {
+        for part in 0..10_000 {
+            let expected = format!("{part:04}{part:04}");
+            assert_eq!(&digits(part * 10_001)[..], expected.as_bytes());
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::cursor::{Cursor, Sign};
 use super::decimal::Decimal;
+use super::lanes;
 
 /// A point in time or a difference of two, in nanoseconds; a time counts from the POSIX epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -9,6 +10,9 @@ pub struct Nanos(pub i64);
 
 /// Longest time field, in bytes.
 pub const MAX_TIME_BYTES: usize = 40;
+
+/// Nanoseconds of a second.
+const SECOND: u64 = 1_000_000_000;
 
 /// Longest written skew: sign, ten digits, point, nine digits.
 pub const MAX_SKEW_BYTES: usize = 21;
@@ -48,24 +52,20 @@ impl Nanos {
     /// Zero is `+0.000000000`.
     pub fn write_skew(self, out: &mut Vec<u8>) {
         let magnitude = self.0.unsigned_abs();
-        out.push(if self.0 < 0 { b'-' } else { b'+' });
-        // Digits from the right, the point among them; at most 10 stand before it.
-        let mut text = [b'0'; MAX_SKEW_BYTES - 1];
-        let mut rest = magnitude;
-        let mut at = text.len();
-        for place in 0.. {
-            if place == 9 {
-                at -= 1;
-                text[at] = b'.';
-            }
-            if place > 9 && rest == 0 {
-                break;
-            }
+        let (mut seconds, nanos) = (magnitude / SECOND, magnitude % SECOND);
+        let mut text = *b"+0000000000.000000000";
+        text[12..20].copy_from_slice(&lanes::digits(nanos / 10));
+        text[20] += (nanos % 10) as u8;
+        // From the point to the left: seconds are few, as a rule.
+        let mut at = 10;
+        text[at] += (seconds % 10) as u8;
+        while seconds >= 10 {
+            seconds /= 10;
             at -= 1;
-            text[at] = b'0' + u8::try_from(rest % 10).expect("a digit fits a byte");
-            rest /= 10;
+            text[at] += (seconds % 10) as u8;
         }
-        out.extend_from_slice(&text[at..]);
+        text[at - 1] = if self.0 < 0 { b'-' } else { b'+' };
+        out.extend_from_slice(&text[at - 1..]);
     }
 }
 
