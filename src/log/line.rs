@@ -146,15 +146,14 @@ fn escape_but(mut bytes: &[u8], literal: impl Fn(u8) -> bool + Copy, out: &mut V
 }
 
 /// How many bytes at the front are literal. Sixteen at a time without a branch among them: the
-/// compiler makes that one comparison of vectors.
+/// compiler makes that one comparison of vectors. The last sixteen may overlap those before them.
 fn literal_run(bytes: &[u8], literal: impl Fn(u8) -> bool) -> usize {
     const STEP: usize = 16;
-    let mut run = 0;
-    for step in bytes.chunks_exact(STEP) {
-        if !step.iter().fold(true, |all, &byte| all & literal(byte)) {
-            break;
-        }
-        run += STEP;
+    let all = |step: &[u8; STEP]| step.iter().fold(true, |all, &byte| all & literal(byte));
+    let (steps, _) = bytes.as_chunks();
+    let run = STEP * steps.iter().position(|step| !all(step)).unwrap_or(steps.len());
+    if run + STEP > bytes.len() && bytes.last_chunk().is_some_and(all) {
+        return bytes.len();
     }
     run + bytes[run..].iter().take_while(|&&byte| literal(byte)).count()
 }
@@ -269,6 +268,16 @@ mod tests {
             let text = escaped(&bytes);
             prop_assert!(text.iter().all(|&byte| is_printable(byte)));
             prop_assert_eq!(unescape(&text), bytes);
+        }
+
+        #[test]
+        fn bytes_are_escaped_the_same_together_and_each_by_itself(
+            bytes in proptest::collection::vec(
+                prop_oneof![50 => b' '..=b'~', 1 => any::<u8>()], 0..200,
+            ),
+        ) {
+            let each = bytes.iter().map(|&byte| escaped(&[byte])).collect::<Vec<_>>();
+            prop_assert_eq!(escaped(&bytes), each.concat());
         }
 
         #[test]
