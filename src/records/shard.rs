@@ -88,6 +88,7 @@ impl Shard {
     /// Puts a record at its spot if it `replaces` the one that is held, or if none is held and
     /// `has_room` says so; `is_unsaved` notes it for the disk. What was replaced comes back, to be
     /// dropped when the lock is gone.
+    #[inline] // 60 instructions less a merge
     pub(super) fn put(
         &mut self,
         Spot { place: Place { bucket, .. }, hash }: Spot,
