@@ -56,15 +56,16 @@ pub fn write_invalid(line: &[u8], out: &mut Vec<u8>) {
 /// Places JSON, then LF LF: every run of two or more LF made one, all trailing LF removed, so
 /// that an empty line is the end of the reply and nothing else.
 pub fn write_places(json: &[u8], out: &mut Vec<u8>) {
-    let end = json.iter().rposition(|&byte| byte != b'\n').map_or(0, |last| last + 1);
-    // It stands behind the LF of the AT line, which counts for the run that begins there.
-    let mut after_lf = true;
-    for &byte in &json[..end] {
-        let is_lf = byte == b'\n';
-        if !(is_lf && after_lf) {
-            out.push(byte);
+    // It stands behind the LF of the AT line, which counts for a run that begins there.
+    let start = out.len();
+    let mut rest = json;
+    while !rest.is_empty() {
+        let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+        if end > 0 && out.len() > start {
+            out.push(b'\n');
         }
-        after_lf = is_lf;
+        out.extend_from_slice(&rest[..end]);
+        rest = rest.get(end + 1..).unwrap_or_default();
     }
     out.extend_from_slice(b"\n\n");
 }
@@ -81,6 +82,9 @@ mod tests {
         let mut out = Vec::new();
         write_places(b"\n\n\n{\n\n\"a\": 1\n}\n\n\n", &mut out);
         assert_eq!(String::from_utf8_lossy(&out), "{\n\"a\": 1\n}\n\n");
+        out.clear();
+        write_places(b"\n\n", &mut out);
+        assert_eq!(String::from_utf8_lossy(&out), "\n\n");
     }
 
     #[test]
