@@ -86,7 +86,7 @@ fn the_pure_part_names_no_socket_thread_clock_lock_file_or_log() {
     assert_eq!(found("src/protocol"), BTreeSet::new());
     // The locks of the records and their count, and nothing else.
     let whole = |word| ("src/records/mod.rs".to_owned(), word);
-    let allowed = ["RwLock", "parking_lot", "Atomic"].map(whole);
+    let allowed = ["RwLock", "Atomic"].map(whole);
     assert_eq!(found("src/records"), BTreeSet::from(allowed));
 }
 

@@ -94,7 +94,11 @@ impl Families<'_> {
         self.gauge("pool_lots", "Lots of connections that workers serve", pool.lots as u64)?;
         self.gauge("pool_workers", "Threads that serve clients", pool.workers as u64)?;
         self.gauge("pool_busy_workers", "Workers that serve or call", pool.busy as u64)?;
-        self.gauge("pool_queued", "Lots or connections that wait for one", pool.queued as u64)?;
+        self.gauge(
+            "pool_queued",
+            "Workers that lots wait for, or connections that wait for one",
+            pool.queued as u64,
+        )?;
         self.gauge("places_calls", "Calls of the provider under way", places.calls as u64)?;
         self.gauge("places_queued", "Look-ups that wait for a call", places.queued as u64)?;
         let threads = threads::live() + pool.workers;

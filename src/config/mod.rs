@@ -95,7 +95,7 @@ pub struct Pool {
 /// `[pool] mode`
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PoolMode {
-    /// As many lots as cores; idle connections hold no thread.
+    /// About as many workers as cores share lots of connections; idle connections hold no thread.
     #[default]
     Lots,
     /// A worker keeps one connection until it closes.

@@ -139,7 +139,8 @@ impl Backlog {
     }
 
     /// Waits until enough lines for a write are there, or for `delay`, or, if there is none even then, for `delay`
-    /// after the first, and swaps them for the empty buffer `hand`. Comes back without lines at `until`.
+    /// after the first, and swaps them for the empty buffer `hand`. Comes back without lines at `until`, or up to
+    /// `delay` later.
     pub(super) fn take(&self, hand: &mut Vec<u8>, until: Option<Instant>) -> Taken {
         let mut state = self.state.lock();
         self.gather(&mut state);

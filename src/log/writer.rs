@@ -11,7 +11,7 @@ use super::backlog::{Backlog, Dropped, Limits, empty_buffer};
 use super::line::{Stamp, write_event};
 
 /// A buffer that a burst made use of beyond this is given back, not kept.
-const KEPT_BYTES: usize = 1 << 20;
+const KEPT_BYTES: usize = 2 << 20;
 
 /// Where lines go.
 pub(super) trait Sink: Send {

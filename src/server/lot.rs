@@ -1,7 +1,7 @@
 //! A lot: connections that are waited on together. Its workers are a leader, who waits for the sockets, and
 //! followers, who rest until there is more to do than the leader does alone (the leader/followers pattern: a thread
 //! that is woken for each request would cost more than the request). Each has one connection at a time, so that a
-//! worker that loses its core in the middle keeps no other from a turn.
+//! worker that loses its core in the middle keeps no other that is in line from a turn.
 
 use std::collections::VecDeque;
 use std::io;
@@ -44,13 +44,13 @@ pub struct Lot {
     rest: Condvar,
 }
 
-/// What the lock guards, which is held for a few dozen nanoseconds: nothing is read or written under it.
+/// What the lock guards, which is held for a few dozen nanoseconds: no connection is read or written under it.
 struct Inside {
     /// Each of them in the poller from when it comes in until it goes out.
     connections: Slab<Slot>,
     /// Those that have a turn now.
     in_line: VecDeque<usize>,
-    /// Connections whose replies wait for a commit, in the order of their rounds and deadlines.
+    /// Connections whose replies wait for a commit, in the order of their rounds.
     withheld: VecDeque<AwaitsCommit>,
     /// A worker waits for the sockets.
     has_leader: bool,
@@ -161,6 +161,9 @@ impl Lot {
         let mut inside = self.inside.lock();
         inside.has_leader = false;
         ready.iter().for_each(|event| inside.becomes_ready(event));
+        if inside.in_line.len() > 1 {
+            self.call_follower(&mut inside);
+        }
     }
 
     /// Has a follower come, if one rests.
@@ -179,7 +182,11 @@ impl Lot {
     /// Gives a turn to each connection that came in, whose commit came, or that is in line now, until one needs
     /// a call of the provider. Any worker may do so, several at a time too.
     pub fn serve(&self, shared: &Shared, desk: &mut Desk) -> Option<Call<Ticket>> {
-        while let Ok(arrival) = self.inbox.1.try_recv() {
+        for _ in 0..self.inbox.1.len() {
+            let Ok(arrival) = self.inbox.1.try_recv() else { break };
+            if !self.inbox.1.is_empty() {
+                self.call_follower(&mut self.inside.lock());
+            }
             let call = self.take_in(shared, arrival, desk);
             if call.is_some() {
                 return call;
@@ -312,7 +319,13 @@ impl Lot {
                 let timeout = shared.store.as_ref().map(|store| store.commit_timeout());
                 let deadline = Instant::now() + timeout.unwrap_or_default();
                 let mut inside = self.take_out(key, &connection);
-                inside.withheld.push_back(AwaitsCommit { connection, round, deadline });
+                let at = inside.withheld.partition_point(|other| other.round <= round);
+                inside.withheld.insert(at, AwaitsCommit { connection, round, deadline });
+                drop(inside);
+                // If it came before that, whoever was told of it has looked already.
+                if shared.store.as_ref().is_some_and(|store| store.is_done(round)) {
+                    self.wake();
+                }
                 None
             }
             Step::Gone(reason) => {
@@ -370,6 +383,8 @@ impl Lot {
             return false;
         }
         inside.swept = now;
+        // It leads meanwhile: a look at all of many connections takes milliseconds.
+        self.call_follower(&mut inside);
         drop(inside);
         self.with_each(shared, desk, |connection| connection.check_time(now, shared));
         false

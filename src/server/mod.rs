@@ -1,8 +1,8 @@
 //! One server: its listener, its pool, its links.
 //!
 //! A connection is one owned value that moves between threads; who has it may touch it. In lots
-//! mode ([`lot`], [`worker`], [`connection`]) some workers share a lot of connections: each waits for
-//! whichever speaks, reads, handles, writes, and waits again; before a call that may block it
+//! mode ([`lot`], [`worker`], [`connection`]) some workers share a lot of connections: one waits for
+//! whichever speaks, and whoever is free reads, handles, writes; before a call that may block it
 //! gives its place at the lot to another worker. In [`pinned`] mode a worker keeps one connection until
 //! it closes. Both hold the same [`session`].
 

@@ -71,7 +71,7 @@ impl Lots {
     /// The lot with the fewest connections.
     fn emptiest(&self) -> &Lot {
         let by_open = |lot: &&Lot| lot.open().load(Ordering::Relaxed);
-        self.all.iter().min_by_key(by_open).expect("there is a lot for each core")
+        self.all.iter().min_by_key(by_open).expect("there is a lot at least")
     }
 
     /// Hands a connection that was just accepted to the lot with the fewest.

@@ -206,3 +206,34 @@ fn with_durability_always_no_reply_comes_before_its_commit_and_all_come_after_it
         assert!(plum.matches(" plum +1+1 5\n").count() == 2 && plum.ends_with("}\n\n"), "{plum}");
     });
 }
+
+#[test]
+fn a_commit_that_ends_just_as_a_reply_begins_to_wait_for_it_is_seen() {
+    check(4000, || {
+        let mut config =
+            config("[limits]\nmax_untaken = \"4KiB\"\n[places]\nprovider = \"overpass\"\n");
+        config.data.durability = Durability::Always;
+        config.data.commit_timeout = ENDLESS;
+        let records = Arc::new(Records::kept());
+        let store = Store::unwritten(Arc::clone(&records), &config.data, log(), Arc::default());
+        let (shared, _) =
+            server_with(records, Some(Arc::clone(&store)), "Ball", &config, Arc::new(Slow));
+        let serving = Serving::of(shared, [1, 2, 1]);
+        let lots = Arc::clone(&serving.lots);
+        store.on_commit(move || lots.wake());
+        let disk = Disk { is_done: Arc::new(AtomicBool::new(true)) };
+        let writer = {
+            let store = Arc::clone(&store);
+            thread::spawn(move || store.write(Box::new(disk)))
+        };
+        // The turn is full before the report, whose own turn is one in line: no look at commits comes after it. One
+        // round, which nothing later would make up for.
+        let fills = format!("{}\n", "x".repeat(4096));
+        let client = serving.admit(&format!("{fills}IAMAT kiwi +1+1 5\n"));
+        until(|| serving.shared.connections.load(Ordering::SeqCst) == 0);
+        serving.stop();
+        store.end_by(Instant::now() + Duration::from_secs(3600));
+        writer.join().unwrap();
+        assert!(replies(client).contains("\nAT Ball +"));
+    });
+}
