@@ -207,12 +207,12 @@ impl Records {
         std::hint::black_box(ahead);
         let count = shards.len();
         for ((shard, spot), record) in shards.iter_mut().zip(&spots).zip(records) {
-            let became = self.change(shard, |shard| {
+            let (became, held_before) = self.change(shard, |shard| {
                 shard.put(*spot, record, self.are_kept, |held| replaces(record, held), &has_room)
             });
-            self.count_new(&became.0);
-            merged.push(became.0);
-            replaced.push(became.1);
+            self.count_new(&became);
+            merged.push(became);
+            replaced.push(held_before);
         }
         &records[count..]
     }

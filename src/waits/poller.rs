@@ -23,8 +23,9 @@ pub enum Awaits {
     Writable,
 }
 
-/// Sockets that are waited for together, by one thread at a time. What became ready is told **once**: a socket is told of again only when more has come, so whoever is told has to read
-/// until there is less than asked for, or to remember that there may be more.
+/// Sockets that are waited for together, by one thread at a time. What became ready is told **once**: a socket is
+/// told of again only when more has come, so whoever is told has to read until there is less than asked for, or
+/// to remember that there may be more.
 ///
 /// A socket that is closed is gone from it.
 #[derive(Debug)]
@@ -103,23 +104,19 @@ impl Poller {
     ///
     /// When the kernel cannot tell.
     pub fn wait(&self, ready: &mut Ready, timeout: Duration) -> io::Result<bool> {
-        self.tell(ready, timeout)?;
-        if ready.is_notified() {
-            rustix::io::read(&self.notifier, &mut [0; 8])?;
-        }
-        Ok(!ready.0.is_empty())
-    }
-
-    fn tell(&self, ready: &mut Ready, timeout: Duration) -> io::Result<()> {
         ready.0.clear();
         let millis = timeout.as_nanos().div_ceil(1_000_000);
         let timeout = Duration::from_millis(millis.try_into().unwrap_or(u64::MAX));
         let timeout = Timespec::try_from(timeout).ok();
         match epoll::wait(&self.epoll, spare_capacity(&mut ready.0), timeout.as_ref()) {
-            Ok(_) => Ok(()),
-            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(()),
-            Err(error) => Err(error.into()),
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.into()),
         }
+        if ready.is_notified() {
+            rustix::io::read(&self.notifier, &mut [0; 8])?;
+        }
+        Ok(!ready.0.is_empty())
     }
 }
 

@@ -168,10 +168,17 @@ impl Engine for Disk {
     }
 }
 
-#[test]
-fn with_durability_always_no_reply_comes_before_its_commit_and_all_come_after_it() {
-    check(1000, || {
-        let mut config = config("[places]\nprovider = \"overpass\"\n");
+/// A server whose replies wait for commits, with its store and the thread that writes it.
+struct Keeping {
+    serving: Serving,
+    store: Arc<Store>,
+    writer: JoinHandle<()>,
+}
+
+impl Keeping {
+    /// Commits end once `is_done` says so.
+    fn start(more: &str, is_done: &Arc<AtomicBool>) -> Self {
+        let mut config = config(&format!("{more}[places]\nprovider = \"overpass\"\n"));
         config.data.durability = Durability::Always;
         config.data.commit_timeout = ENDLESS;
         let records = Arc::new(Records::kept());
@@ -182,14 +189,30 @@ fn with_durability_always_no_reply_comes_before_its_commit_and_all_come_after_it
         // As a start does it.
         let lots = Arc::clone(&serving.lots);
         store.on_commit(move || lots.wake());
-        let is_done = Arc::new(AtomicBool::new(false));
-        let disk = Disk { is_done: Arc::clone(&is_done) };
+        let disk = Disk { is_done: Arc::clone(is_done) };
         let writer = {
             let store = Arc::clone(&store);
             thread::spawn(move || store.write(Box::new(disk)))
         };
+        Self { serving, store, writer }
+    }
+
+    /// Once all clients are gone.
+    fn stop(self) {
+        until(|| self.serving.shared.connections.load(Ordering::SeqCst) == 0);
+        self.serving.stop();
+        self.store.end_by(Instant::now() + Duration::from_secs(3600));
+        self.writer.join().unwrap();
+    }
+}
+
+#[test]
+fn with_durability_always_no_reply_comes_before_its_commit_and_all_come_after_it() {
+    check(1000, || {
+        let is_done = Arc::new(AtomicBool::new(false));
+        let keeping = Keeping::start("", &is_done);
         let mut clients = ["IAMAT kiwi +1+1 5\n", "IAMAT plum +1+1 5\nWHATSAT plum 1 1\n"]
-            .map(|commands| serving.admit(commands));
+            .map(|commands| keeping.serving.admit(commands));
         for at in 0..20 {
             let client = &mut clients[at % 2];
             thread::yield_now();
@@ -197,10 +220,7 @@ fn with_durability_always_no_reply_comes_before_its_commit_and_all_come_after_it
             assert_eq!(read.unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
         }
         is_done.store(true, Ordering::SeqCst);
-        until(|| serving.shared.connections.load(Ordering::SeqCst) == 0);
-        serving.stop();
-        store.end_by(Instant::now() + Duration::from_secs(3600));
-        writer.join().unwrap();
+        keeping.stop();
         let [kiwi, plum] = clients.map(replies);
         assert!(kiwi.starts_with("AT Ball +") && kiwi.ends_with(" kiwi +1+1 5\n"), "{kiwi}");
         assert!(plum.matches(" plum +1+1 5\n").count() == 2 && plum.ends_with("}\n\n"), "{plum}");
@@ -210,30 +230,13 @@ fn with_durability_always_no_reply_comes_before_its_commit_and_all_come_after_it
 #[test]
 fn a_commit_that_ends_just_as_a_reply_begins_to_wait_for_it_is_seen() {
     check(4000, || {
-        let mut config =
-            config("[limits]\nmax_untaken = \"4KiB\"\n[places]\nprovider = \"overpass\"\n");
-        config.data.durability = Durability::Always;
-        config.data.commit_timeout = ENDLESS;
-        let records = Arc::new(Records::kept());
-        let store = Store::unwritten(Arc::clone(&records), &config.data, log(), Arc::default());
-        let (shared, _) =
-            server_with(records, Some(Arc::clone(&store)), "Ball", &config, Arc::new(Slow));
-        let serving = Serving::of(shared, [1, 2, 1]);
-        let lots = Arc::clone(&serving.lots);
-        store.on_commit(move || lots.wake());
-        let disk = Disk { is_done: Arc::new(AtomicBool::new(true)) };
-        let writer = {
-            let store = Arc::clone(&store);
-            thread::spawn(move || store.write(Box::new(disk)))
-        };
+        let is_done = Arc::new(AtomicBool::new(true));
+        let keeping = Keeping::start("[limits]\nmax_untaken = \"4KiB\"\n", &is_done);
         // The turn is full before the report, whose own turn is one in line: no look at commits comes after it. One
         // round, which nothing later would make up for.
         let fills = format!("{}\n", "x".repeat(4096));
-        let client = serving.admit(&format!("{fills}IAMAT kiwi +1+1 5\n"));
-        until(|| serving.shared.connections.load(Ordering::SeqCst) == 0);
-        serving.stop();
-        store.end_by(Instant::now() + Duration::from_secs(3600));
-        writer.join().unwrap();
+        let client = keeping.serving.admit(&format!("{fills}IAMAT kiwi +1+1 5\n"));
+        keeping.stop();
         assert!(replies(client).contains("\nAT Ball +"));
     });
 }
