@@ -77,12 +77,11 @@ impl Shard {
         }
     }
 
-    /// Reads what a put there will read, for the sake of the cache. The result is of no use, but that the reads
-    /// are not left out.
-    pub(super) fn look(&self, spot: Spot) -> u8 {
+    /// Reads what a put at this spot will read, but for the record that it finds there (most likely this one), and
+    /// gives a byte that depends on it.
+    pub(super) fn look(&self, spot: Spot) -> (Option<&Record>, u8) {
         let held = self.table.find(spot.hash.whole(), |held| held.hash == spot.hash);
-        let last_byte = held.and_then(|held| held.record.bytes().last());
-        last_byte.unwrap_or(&0) ^ self.digests[spot.place.bucket].0 as u8
+        (held.map(|held| &held.record), self.digests[spot.place.bucket].0 as u8)
     }
 
     /// Puts a record at its spot if it `replaces` the one that is held, or if none is held and
