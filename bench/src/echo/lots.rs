@@ -1,13 +1,15 @@
-//! As herd's `lots` do it: a thread a core, each with an epoll of its own and a buffer that its connections
-//! share, and one read and one write a turn.
+//! As herd's `lots` do it: workers share an epoll; one leads and waits for it, the others rest until more is in
+//! line than it serves alone. Each has one connection at a time, a buffer that its connections share, and makes one
+//! read and one write a turn.
 
+use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use herd::waits::{Awaits, Event, Mutex, Poller, Ready};
+use herd::waits::{Awaits, Condvar, Event, Mutex, Poller, Ready};
 use slab::Slab;
 
 use super::{say_not_accepted, say_ready};
@@ -18,12 +20,37 @@ const READ_BYTES: usize = 64 * 1024;
 /// Longest line that is echoed.
 const LONGEST_LINE: usize = READ_BYTES / 2;
 
+/// Workers that share a lot, at most, as in herd.
+const WORKERS_A_LOT: usize = 8;
+
 const FOR_EVER: Duration = Duration::from_secs(3600);
 
-/// Where the listener leaves what it accepted.
-struct Door {
+/// Connections that are waited on together.
+struct Lot {
     poller: Poller,
-    arrivals: Mutex<Vec<TcpStream>>,
+    inside: Mutex<Inside>,
+    /// Workers rest here while another leads.
+    rest: Condvar,
+}
+
+#[derive(Default)]
+struct Inside {
+    connections: Slab<Slot>,
+    /// Those that have a turn now.
+    in_line: VecDeque<usize>,
+    has_leader: bool,
+    resting: usize,
+    /// One of them was called, and has not come yet.
+    is_one_called: bool,
+}
+
+/// The place of a connection.
+struct Slot {
+    /// `None` while a worker has it.
+    connection: Option<Box<Connection>>,
+    is_in_line: bool,
+    /// What was told of it while a worker had it.
+    missed: Option<Event>,
 }
 
 /// A client.
@@ -34,6 +61,8 @@ struct Connection {
     /// What the socket did not take yet.
     output: Vec<u8>,
     awaits: Awaits,
+    /// Behind what can be read stands the end.
+    has_ended: bool,
 }
 
 /// How a turn of a connection ended.
@@ -48,80 +77,153 @@ enum Turn {
 
 pub(super) fn serve(listener: &TcpListener) -> io::Result<()> {
     let cores = thread::available_parallelism().map_or(1, usize::from);
-    let mut doors = Vec::new();
-    for _ in 0..cores {
-        let door = Arc::new(Door { poller: Poller::new()?, arrivals: Mutex::new(Vec::new()) });
-        doors.push(Arc::clone(&door));
-        thread::spawn(move || serve_lot(&door));
+    let count = cores.div_ceil(WORKERS_A_LOT);
+    let lots = (0..count).map(|_| Lot::new()).collect::<io::Result<Vec<_>>>()?;
+    for lot in &lots {
+        for _ in 0..cores.div_ceil(count) {
+            let lot = Arc::clone(lot);
+            thread::spawn(move || lot.work());
+        }
     }
     say_ready(listener)?;
-    for door in doors.iter().cycle() {
+    for lot in lots.iter().cycle() {
         match listener.accept() {
-            Ok((stream, _)) => {
-                door.arrivals.lock().push(stream);
-                door.poller.notify()?;
-            }
+            // A connection that fails is its client's loss alone.
+            Ok((stream, _)) => drop(lot.take_in(stream)),
             Err(error) => say_not_accepted(&error),
         }
     }
     Ok(())
 }
 
-fn serve_lot(door: &Door) {
-    let mut connections: Slab<Connection> = Slab::new();
-    let (mut ready, mut buffer) = (Ready::default(), vec![0; READ_BYTES]);
-    loop {
-        if let Err(error) = door.poller.wait(&mut ready, FOR_EVER) {
-            eprintln!("herd-bench: cannot wait for connections: {error}");
-            return;
-        }
-        for stream in std::mem::take(&mut *door.arrivals.lock()) {
-            // A connection that fails is its client's loss alone.
-            let _ = take_in(door, stream, &mut connections);
-        }
-        for event in ready.iter() {
-            if let Some(connection) = connections.get_mut(event.key)
-                && serve_one(door, connection, event, &mut buffer).is_err()
-            {
-                connections.remove(event.key);
+impl Lot {
+    fn new() -> io::Result<Arc<Self>> {
+        let (inside, rest) = (Mutex::new(Inside::default()), Condvar::new());
+        Ok(Arc::new(Self { poller: Poller::new()?, inside, rest }))
+    }
+
+    fn take_in(&self, stream: TcpStream) -> io::Result<()> {
+        stream.set_nodelay(true)?;
+        stream.set_nonblocking(true)?;
+        let awaits = Awaits::Readable;
+        let (input, output) = (Vec::new(), Vec::new());
+        let connection = Connection { stream, input, output, awaits, has_ended: false };
+        let mut inside = self.inside.lock();
+        let entry = inside.connections.vacant_entry();
+        self.poller.add(&connection.stream, entry.key(), awaits)?;
+        let connection = Some(Box::new(connection));
+        entry.insert(Slot { connection, is_in_line: false, missed: None });
+        Ok(())
+    }
+
+    fn work(&self) {
+        let (mut ready, mut buffer) = (Ready::default(), vec![0; READ_BYTES]);
+        loop {
+            while let Some((key, connection)) = self.next_in_line() {
+                self.serve_one(key, connection, &mut buffer);
+            }
+            if let Err(error) = self.wait(&mut ready) {
+                eprintln!("herd-bench: cannot wait for connections: {error}");
+                return;
             }
         }
     }
-}
 
-fn take_in(door: &Door, stream: TcpStream, connections: &mut Slab<Connection>) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    stream.set_nonblocking(true)?;
-    let entry = connections.vacant_entry();
-    door.poller.add(&stream, entry.key(), Awaits::Readable)?;
-    let awaits = Awaits::Readable;
-    entry.insert(Connection { stream, input: Vec::new(), output: Vec::new(), awaits });
-    Ok(())
-}
-
-/// Serves a connection that is ready, until it has to be waited for. An error ends it.
-fn serve_one(
-    door: &Door,
-    connection: &mut Connection,
-    event: Event,
-    buffer: &mut [u8],
-) -> io::Result<()> {
-    let awaits = loop {
-        match connection.turn(buffer)? {
-            Turn::Full => {}
-            Turn::Done if event.has_ended => {}
-            Turn::Done => break Awaits::Readable,
-            Turn::Untaken => break Awaits::Writable,
+    fn wait(&self, ready: &mut Ready) -> io::Result<()> {
+        let mut inside = self.inside.lock();
+        if inside.has_leader {
+            if inside.in_line.is_empty() {
+                inside.resting += 1;
+                self.rest.wait_for(&mut inside, FOR_EVER);
+                inside.resting -= 1;
+                inside.is_one_called = false;
+            }
+            return Ok(());
         }
-    };
-    if connection.awaits != awaits {
-        connection.awaits = awaits;
-        door.poller.modify(&connection.stream, event.key, awaits)?;
+        inside.has_leader = true;
+        drop(inside);
+        let waited = self.poller.wait(ready, FOR_EVER);
+        let mut inside = self.inside.lock();
+        inside.has_leader = false;
+        waited?;
+        ready.iter().for_each(|event| inside.becomes_ready(event));
+        if inside.in_line.len() > 1 {
+            self.call_one(&mut inside);
+        }
+        Ok(())
     }
-    Ok(())
+
+    fn call_one(&self, inside: &mut Inside) {
+        if inside.resting > 0 && !inside.is_one_called {
+            inside.is_one_called = true;
+            self.rest.notify_one();
+        }
+    }
+
+    fn next_in_line(&self) -> Option<(usize, Box<Connection>)> {
+        let mut inside = self.inside.lock();
+        let key = inside.in_line.pop_front()?;
+        if !inside.in_line.is_empty() {
+            self.call_one(&mut inside);
+        }
+        let slot = &mut inside.connections[key];
+        slot.is_in_line = false;
+        Some((key, slot.connection.take().expect("it is in line only while nobody has it")))
+    }
+
+    /// Serves a connection that is ready, until it has to be waited for. An error ends it.
+    fn serve_one(&self, key: usize, mut connection: Box<Connection>, buffer: &mut [u8]) {
+        let served = connection.serve(buffer).and_then(|awaits| {
+            if connection.awaits != awaits {
+                connection.awaits = awaits;
+                self.poller.modify(&connection.stream, key, awaits)?;
+            }
+            Ok(())
+        });
+        let mut inside = self.inside.lock();
+        match served {
+            Ok(()) => inside.put_back(key, connection),
+            Err(_) => drop(inside.connections.remove(key)),
+        }
+    }
+}
+
+impl Inside {
+    fn becomes_ready(&mut self, event: Event) {
+        // It may be gone since.
+        let Some(slot) = self.connections.get_mut(event.key) else { return };
+        let Some(connection) = &mut slot.connection else {
+            slot.missed = Some(event);
+            return;
+        };
+        connection.has_ended |= event.has_ended;
+        if !std::mem::replace(&mut slot.is_in_line, true) {
+            self.in_line.push_back(event.key);
+        }
+    }
+
+    fn put_back(&mut self, key: usize, connection: Box<Connection>) {
+        let slot = &mut self.connections[key];
+        slot.connection = Some(connection);
+        if let Some(event) = slot.missed.take() {
+            self.becomes_ready(event);
+        }
+    }
 }
 
 impl Connection {
+    /// Turns, until there is nothing more to do: what to wait for then.
+    fn serve(&mut self, buffer: &mut [u8]) -> io::Result<Awaits> {
+        loop {
+            match self.turn(buffer)? {
+                Turn::Full => {}
+                Turn::Done if self.has_ended => {}
+                Turn::Done => return Ok(Awaits::Readable),
+                Turn::Untaken => return Ok(Awaits::Writable),
+            }
+        }
+    }
+
     /// Writes what waits, reads once, and sends whole lines back as they came.
     fn turn(&mut self, buffer: &mut [u8]) -> io::Result<Turn> {
         let output = std::mem::take(&mut self.output);

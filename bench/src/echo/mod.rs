@@ -17,7 +17,7 @@ const BACK_OFF: Duration = Duration::from_millis(50);
 /// How connections that stay open are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Model {
-    /// As herd does it: a thread a core, each over an epoll of its own.
+    /// As herd does it: a worker a core, over an epoll that they share.
     Lots,
     /// A task a connection, on tokio's multi-thread runtime.
     Tokio,

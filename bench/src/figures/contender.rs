@@ -67,6 +67,10 @@ impl Kind {
         }
     }
 
+    pub(super) fn is_echo(self) -> bool {
+        matches!(self, Self::Echo(_))
+    }
+
     /// A report in its own words.
     pub(super) fn work(self) -> Work {
         match self {

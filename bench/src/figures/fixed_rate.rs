@@ -4,13 +4,17 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use super::contender::{Kind, Programs};
-use super::scenarios::{CLIENTS, HERD, LOTS, TOKIO, clean, load};
+use super::scenarios::{CLIENTS, HERD, LOTS, LOTS_ECHO, TOKIO, clean, load};
 use super::{Bench, Contender, FiguresError, Scenario, Values};
+use crate::echo::Model;
 use crate::load::{LATENESS_IS_LIMIT, Load, Outcome, Work, run};
 
 const CONNECTIONS: [(&str, usize); 2] = [("fixed-rate-2000", 2_000), ("fixed-rate-10000", 10_000)];
 
 const KINDS: [(&str, Kind); 2] = [(HERD, Kind::Herd(LOTS)), (TOKIO, Kind::Tokio(LOTS))];
+
+/// At their rate too: what is left of the latency where nothing is done for a request.
+const ECHO: (&str, Kind) = (LOTS_ECHO, Kind::Echo(Model::Lots));
 
 /// Percent of the maximum of the slower one.
 const PERCENT: u32 = 70;
@@ -27,12 +31,16 @@ pub(super) fn scenarios(programs: &Programs) -> impl Iterator<Item = Scenario> {
             name,
             about: format!(
                 "{connections} connections, IAMAT evenly spaced at {PERCENT} % of what the slower one \
-                 takes in a closed loop (x 1 outstanding, measured once, before the first round), \
-                 {CLIENTS} clients. Latency counts from when a request was due. Where \"late/p99\" is \
-                 over {LATENESS_IS_LIMIT}, the p99 is the generator's own"
+                 of herd and the variant takes in a closed loop (x 1 outstanding, measured once, before \
+                 the first round), {CLIENTS} clients. Latency counts from when a request was due. Where \
+                 \"late/p99\" is over {LATENESS_IS_LIMIT}, the p99 is the generator's own"
             ),
             reference: programs.have(Kind::Tokio(LOTS)).then_some(TOKIO),
-            contenders: there.iter().map(|&of| at_rate(of, &there, connections, &rate)).collect(),
+            contenders: there
+                .iter()
+                .chain(&[ECHO])
+                .map(|&of| at_rate(of, &there, connections, &rate))
+                .collect(),
         }
     })
 }
@@ -81,7 +89,7 @@ fn sample(
 ) -> Result<Outcome, FiguresError> {
     let server = kind.start(&bench.programs)?;
     let load = load(bench, &server, Work::Iamat, connections, outstanding);
-    clean(name, run(&Load { rate, ..load })?)
+    clean(name, run(&Load { rate, expects_echo: kind.is_echo(), ..load })?)
 }
 
 fn values(due: f64, outcome: &Outcome) -> Values {

@@ -246,7 +246,7 @@ fn closed_loop(
     let run = move |bench: &Bench| {
         let server = kind.start(&bench.programs)?;
         let load = load(bench, &server, kind.work(), connections, outstanding);
-        let load = Load { expects_echo: matches!(kind, Kind::Echo(_)), ..load };
+        let load = Load { expects_echo: kind.is_echo(), ..load };
         let outcome = clean(name, run(&load)?)?;
         Ok(vec![
             ("replies/s", outcome.rate),
