@@ -272,7 +272,7 @@ pub(crate) struct Figures {
     /// scenarios, with commas between [default: all: pipelined, request-reply-1, request-reply-16,
     /// request-reply-256, request-reply-2000, request-reply-10000, fixed-rate-2000,
     /// fixed-rate-10000, whatsat-geosearch, idle, idle-pipelined, durability, start, abuse, memory,
-    /// growth, line, convergence, frozen, flood]
+    /// growth, line, convergence, frozen, loaded-herd, flood]
     #[argh(option, arg_name = "NAMES")]
     pub(crate) only: Option<String>,
 

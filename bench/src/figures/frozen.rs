@@ -1,15 +1,15 @@
 //! A herd of which one server is frozen: what the others notice, and how long it takes to catch up.
 
-use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, kill_process};
 
 use super::contender::Shape;
-use super::scenarios::{clean, load};
+use super::scenarios::load;
+use super::whole_herd::{run_at_once, until_equal};
 use super::{Bench, Contender, FiguresError, Scenario, Values};
 use crate::launch::Running;
-use crate::load::{Load, LoadError, Outcome, Work, run};
+use crate::load::{Load, Outcome, Work};
 
 const SERVERS: usize = 5;
 
@@ -19,12 +19,6 @@ const LASTS: Duration = Duration::from_secs(30);
 /// Reports a second to each of the four others: together some half of what five servers on two cores can
 /// take, since a frozen one leaves its share of the processor to the others.
 const RATE: f64 = 5_000.0;
-
-/// Longest wait for five equal copies.
-const EQUAL_WITHIN: Duration = Duration::from_secs(60);
-
-/// Longest wait for a server to say its digest.
-const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 pub(super) fn scenario() -> Scenario {
     const ALL_RUN: &str = "all run";
@@ -50,7 +44,9 @@ fn sample(bench: &Bench, is_frozen: bool) -> Result<Values, FiguresError> {
     let fifth = Frozen::new(&herd[SERVERS - 1], is_frozen)?;
     let outcomes = loaded(bench, &herd, LASTS)?;
     drop(fifth);
-    let equal = until_equal(&herd)?;
+    let returned = Instant::now();
+    until_equal(&herd)?;
+    let equal = returned.elapsed();
     let most = |value: fn(&Outcome) -> f64| outcomes.iter().map(value).fold(0.0, f64::max);
     let mut resident = 0;
     for server in &herd[..SERVERS - 1] {
@@ -81,11 +77,7 @@ fn loaded(
             ..load(bench, server, Work::Iamat, 16, 16)
         })
         .collect();
-    let ran: Vec<Result<Outcome, LoadError>> = thread::scope(|scope| {
-        let running: Vec<_> = loads.iter().map(|load| scope.spawn(move || run(load))).collect();
-        running.into_iter().map(|load| load.join().expect("a load does not panic")).collect()
-    });
-    ran.into_iter().map(|outcome| clean("herd, lots", outcome?)).collect()
+    run_at_once("herd, lots", &loads)
 }
 
 /// A server that is frozen until this is dropped.
@@ -107,28 +99,4 @@ impl Drop for Frozen {
             let _ = kill_process(pid, Signal::CONT);
         }
     }
-}
-
-fn until_equal(herd: &[Running]) -> Result<Duration, FiguresError> {
-    let begun = Instant::now();
-    loop {
-        let digests: Vec<String> = herd.iter().map(digest).collect::<Result<_, _>>()?;
-        if digests.iter().all(|digest| *digest == digests[0]) {
-            return Ok(begun.elapsed());
-        }
-        if begun.elapsed() > EQUAL_WITHIN {
-            return Err(FiguresError::NotSeen(format!(
-                "the copies are not equal after {EQUAL_WITHIN:?}: {digests:?}"
-            )));
-        }
-        thread::sleep(Duration::from_millis(20));
-    }
-}
-
-/// The digest of all that a server holds, from its admin address.
-fn digest(server: &Running) -> Result<String, FiguresError> {
-    let not_told = |why: String| FiguresError::NotSeen(format!("no digest: {why}"));
-    let admin = server.admin.as_deref().ok_or_else(|| not_told("no admin address".into()))?;
-    let status = herd::client::status(admin, ANSWER_WITHIN);
-    status.map(|status| status.digest).map_err(|error| not_told(error.to_string()))
 }

@@ -18,11 +18,13 @@ mod fixed_rate;
 mod frozen;
 mod geosearch;
 mod growth;
+mod loaded_herd;
 mod relays;
 mod report;
 mod request_reply;
 mod scenarios;
 mod start;
+mod whole_herd;
 
 use contender::Programs;
 use report::Sample;

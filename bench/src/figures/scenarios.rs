@@ -7,12 +7,12 @@ use herd::client::Client;
 use super::contender::{HerdConf, Kind, Programs};
 use super::crossing::{self, time_to_cross};
 use super::{Bench, Contender, FiguresError, Scenario, fixed_rate, frozen, geosearch, growth};
-use super::{request_reply, start};
+use super::{loaded_herd, request_reply, start};
 use crate::echo::Model;
 use crate::launch::Running;
 use crate::load::{Abuse, Abusers, LAST_REPLIES, Load, Work, report_all, run};
 
-const WARM_UP: Duration = Duration::from_secs(1);
+pub(super) const WARM_UP: Duration = Duration::from_secs(1);
 
 /// Clients, unless a scenario says so.
 pub(super) const CLIENTS: u32 = 100_000;
@@ -47,6 +47,7 @@ pub(super) fn all(programs: &Programs) -> Vec<Scenario> {
         crossing::line(),
         crossing::convergence(),
         frozen::scenario(),
+        loaded_herd::scenario(),
         flood(),
     ]);
     all
