@@ -13,11 +13,17 @@ pub use poller::{Awaits, Event, Ready};
 #[cfg(not(feature = "shuttle"))]
 mod real {
     pub use std::sync::atomic;
+    use std::time::{Duration, Instant};
 
     pub use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
     pub use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
 
     pub use super::poller::Poller;
+
+    /// True if more than `limit` has passed since `began`.
+    pub fn is_over(began: Instant, limit: Duration) -> bool {
+        began.elapsed() > limit
+    }
 }
 
 #[cfg(not(feature = "shuttle"))]

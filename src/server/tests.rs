@@ -23,6 +23,17 @@ struct Rig {
 
 struct Client(BufReader<TcpStream>);
 
+/// A server without neighbors.
+pub(super) fn lone(directory: &Path) -> ServerHandle {
+    let text = format!(
+        "[[server]]\nname = \"Ball\"\nlisten = \"127.0.0.1:0\"\n[log]\ndir = '{}'\n",
+        directory.display()
+    );
+    let config = Config::parse(Path::new("herd.toml"), &text).unwrap();
+    let name = ServerName::parse(b"Ball").unwrap();
+    Server::bind(&config, &name).unwrap().start(&config).unwrap()
+}
+
 fn in_each_mode(data: &str, rest: &str, check: impl Fn(&Rig) + Sync) {
     std::thread::scope(|scope| {
         for mode in ["lots", "pinned"] {
