@@ -1,5 +1,5 @@
 //! As herd's `lots` do it: workers share an epoll; one leads and waits for it, the others rest until more is in
-//! line than it serves alone. Each has one connection at a time, a buffer that its connections share, and makes one
+//! line than it serves alone in a while. Each has one connection at a time, a buffer that its connections share, and makes one
 //! read and one write a turn.
 
 use std::collections::VecDeque;
@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use herd::waits::{Awaits, Condvar, Event, Mutex, Poller, Ready};
 use slab::Slab;
@@ -22,6 +22,9 @@ const LONGEST_LINE: usize = READ_BYTES / 2;
 
 /// Workers that share a lot, at most, as in herd.
 const WORKERS_A_LOT: usize = 8;
+
+/// How long a worker serves a line alone, as in herd.
+const ALONE: Duration = Duration::from_micros(200);
 
 const FOR_EVER: Duration = Duration::from_secs(3600);
 
@@ -38,6 +41,8 @@ struct Inside {
     connections: Slab<Slot>,
     /// Those that have a turn now.
     in_line: VecDeque<usize>,
+    /// The last line took longer than [`ALONE`].
+    is_busy: bool,
     has_leader: bool,
     resting: usize,
     /// One of them was called, and has not come yet.
@@ -119,14 +124,25 @@ impl Lot {
     fn work(&self) {
         let (mut ready, mut buffer) = (Ready::default(), vec![0; READ_BYTES]);
         loop {
-            while let Some((key, connection)) = self.next_in_line() {
-                self.serve_one(key, connection, &mut buffer);
-            }
+            self.serve_line(&mut buffer);
             if let Err(error) = self.wait(&mut ready) {
                 eprintln!("herd-bench: cannot wait for connections: {error}");
                 return;
             }
         }
+    }
+
+    fn serve_line(&self, buffer: &mut [u8]) {
+        let began = Instant::now();
+        let mut next = self.next_in_line(began);
+        if next.is_none() {
+            return;
+        }
+        while let Some((key, connection)) = next {
+            self.serve_one(key, connection, buffer);
+            next = self.next_in_line(began);
+        }
+        self.inside.lock().is_busy = began.elapsed() > ALONE;
     }
 
     fn wait(&self, ready: &mut Ready) -> io::Result<()> {
@@ -147,7 +163,7 @@ impl Lot {
         inside.has_leader = false;
         waited?;
         ready.iter().for_each(|event| inside.becomes_ready(event));
-        if inside.in_line.len() > 1 {
+        if inside.is_busy && inside.in_line.len() > 1 {
             self.call_one(&mut inside);
         }
         Ok(())
@@ -160,10 +176,10 @@ impl Lot {
         }
     }
 
-    fn next_in_line(&self) -> Option<(usize, Box<Connection>)> {
+    fn next_in_line(&self, began: Instant) -> Option<(usize, Box<Connection>)> {
         let mut inside = self.inside.lock();
         let key = inside.in_line.pop_front()?;
-        if !inside.in_line.is_empty() {
+        if !inside.in_line.is_empty() && (inside.is_busy || began.elapsed() > ALONE) {
             self.call_one(&mut inside);
         }
         let slot = &mut inside.connections[key];
