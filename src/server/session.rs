@@ -17,12 +17,8 @@ use crate::records::{Merged, Record, TOGETHER};
 
 /// Why a client over that limit is gone.
 const USED_UP: &str = "commands_per_connection replies";
-
 /// Commands in one turn, at most, so that no client keeps its lot from others.
 const COMMANDS_A_TURN: usize = 1000;
-
-/// Commands after which a turn looks at the clock, whether it is long enough.
-const COMMANDS_A_LOOK: usize = 16;
 
 /// The state of one client's conversation, apart from its bytes.
 #[derive(Debug)]
@@ -117,9 +113,8 @@ impl Session {
     ) -> (usize, Next) {
         let limits = &shared.limits;
         let mut taken = 0;
-        for command in 1..=COMMANDS_A_TURN {
-            let looks_at_clock = command % COMMANDS_A_LOOK == 0;
-            if turn.replies.len() >= limits.max_untaken || looks_at_clock && turn.is_long() {
+        for _ in 0..COMMANDS_A_TURN {
+            if turn.replies.len() >= limits.max_untaken {
                 return (taken, Next::TurnFull);
             }
             let line = match Frame::first(&input[taken..], limits.max_line) {
@@ -327,34 +322,4 @@ fn too_often(limit: Limit) -> Answer {
         _ => "too many WHATSAT a second; ask again later",
     };
     answer::failure(&Failure { status: Status::OverQueryLimit, message: message.into() }).into()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::super::shared::Clock;
-    use super::super::tests::lone;
-    use super::*;
-    use crate::protocol::Nanos;
-
-    #[test]
-    fn a_turn_that_takes_long_ends_before_all_its_commands() {
-        const LINES: usize = 2 * COMMANDS_A_LOOK;
-        let dir = tempfile::tempdir().unwrap();
-        let server = lone(dir.path());
-        let input = b"x\n".repeat(LINES);
-        let handled = |began: Nanos| {
-            let mut session = Session::new("127.0.0.1:1".parse().unwrap());
-            let mut turn = Turn::default();
-            turn.now.nanos = began;
-            session.handle(&server.shared, &input, false, &mut turn)
-        };
-        let (now, hour) = (Clock::now().nanos.0, Duration::from_secs(3600).as_nanos() as i64);
-        let (taken, next) = handled(Nanos(now - hour));
-        assert_eq!((taken, next), (2 * (COMMANDS_A_LOOK - 1), Next::TurnFull));
-        let (taken, next) = handled(Nanos(now + hour));
-        assert_eq!((taken, next), (2 * LINES, Next::NeedInput));
-        server.stop();
-    }
 }

@@ -6,7 +6,6 @@ use super::shared::{Clock, Shared};
 use crate::counters::Counters;
 use crate::flood::{Accepted, Batch, NeighborId};
 use crate::log::{self, Stamp, escape_into};
-use crate::protocol::Nanos;
 use crate::protocol::reply::write_invalid;
 use crate::records::{Merged, Record};
 use crate::store::Round;
@@ -66,9 +65,6 @@ impl Tally {
     }
 }
 
-/// As long as a thousand reports take: a turn of dearer commands has fewer of them.
-const LONG: Nanos = Nanos(1_000_000);
-
 /// A buffer that grew beyond this (bytes) is given back after the turn.
 const KEPT_BYTES: usize = 512 * 1024;
 
@@ -100,12 +96,6 @@ impl Turn {
             bytes.shrink_to(KEPT_BYTES);
         }
         self.shown = 0;
-    }
-
-    /// True if it should end, for the sake of others. If the clock is set meanwhile it ends early, or only by its
-    /// other bounds.
-    pub fn is_long(&self) -> bool {
-        Clock::now().since(self.now.nanos) > LONG
     }
 
     /// Takes note of the reply to a line, which stands in `replies` from `start` on.
