@@ -571,6 +571,7 @@ mod tests {
         let log = std::fs::read_to_string(dir.path().join("Ball.log")).unwrap();
         assert_eq!(log.matches("closed: lost to a defect of this server").count(), 1, "{log}");
     }
+
     #[test]
     fn a_follower_is_called_to_a_line_that_takes_long_or_after_one_that_did() {
         let dir = tempfile::tempdir().unwrap();

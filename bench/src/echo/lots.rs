@@ -1,6 +1,6 @@
 //! As herd's `lots` do it: workers share an epoll; one leads and waits for it, the others rest until more is in
-//! line than it serves alone in a while. Each has one connection at a time, a buffer that its connections share, and makes one
-//! read and one write a turn.
+//! line than it serves alone in a while. Each has one connection at a time, a buffer that its connections share,
+//! and makes one read and one write a turn.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read as _, Write as _};
