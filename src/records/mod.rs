@@ -7,6 +7,7 @@ pub mod digest;
 mod record;
 mod shard;
 
+use std::borrow::Borrow;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::ops::Deref;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -129,7 +130,12 @@ impl Records {
 
     /// Merges what clients reported, in order, each as [`Records::report`] does; `merged` gets what became
     /// of each.
-    pub fn report_all(&self, records: &[Record], most: usize, merged: &mut Vec<Merged>) {
+    pub fn report_all(
+        &self,
+        records: &[impl Borrow<Record>],
+        most: usize,
+        merged: &mut Vec<Merged>,
+    ) {
         self.put_all(records, is_newer_report, || self.len() < most, merged);
     }
 
@@ -140,7 +146,7 @@ impl Records {
 
     /// Merges what another server knows, in order, each as [`Records::merge`] does; `merged` gets what became
     /// of each.
-    pub fn merge_all(&self, records: &[Record], merged: &mut Vec<Merged>) {
+    pub fn merge_all(&self, records: &[impl Borrow<Record>], merged: &mut Vec<Merged>) {
         self.put_all(records, Record::is_newer_than, || true, merged);
     }
 
@@ -167,7 +173,7 @@ impl Records {
 
     fn put_all(
         &self,
-        records: &[Record],
+        records: &[impl Borrow<Record>],
         replaces: impl Fn(&Record, &Record) -> bool + Copy,
         has_room: impl Fn() -> bool + Copy,
         merged: &mut Vec<Merged>,
@@ -180,25 +186,26 @@ impl Records {
 
     /// Merges the first records, up to [`TOGETHER`], that can be locked at once, and returns the others. It ends
     /// before one whose shard is locked already, perhaps for a record before it: they stay in order.
-    fn put_some<'a>(
+    fn put_some<'a, R: Borrow<Record>>(
         &self,
-        records: &'a [Record],
+        records: &'a [R],
         replaces: impl Fn(&Record, &Record) -> bool,
         has_room: impl Fn() -> bool,
         merged: &mut Vec<Merged>,
-    ) -> &'a [Record] {
+    ) -> &'a [R] {
         // Dropped after the locks.
         let mut replaced: SmallVec<[_; TOGETHER]> = SmallVec::new();
         let first = records.iter().take(TOGETHER);
         let spots: SmallVec<[_; TOGETHER]> =
-            first.map(|record| self.spot(record.client())).collect();
+            first.map(|record| self.spot(record.borrow().client())).collect();
         let lock = |spot: &Spot| &self.shards[spot.place.shard];
         let mut shards: SmallVec<[_; TOGETHER]> = SmallVec::new();
         shards.push(lock(&spots[0]).write());
         shards.extend(spots[1..].iter().map_while(|spot| lock(spot).try_write()));
         look(&shards, &spots);
         let count = shards.len();
-        for ((shard, spot), record) in shards.iter_mut().zip(&spots).zip(records) {
+        let records_of_shards = records.iter().map(Borrow::borrow);
+        for ((shard, spot), record) in shards.iter_mut().zip(&spots).zip(records_of_shards) {
             let (became, held_before) = self.change(shard, |shard| {
                 shard.put(*spot, record, self.are_kept, |held| replaces(record, held), &has_room)
             });

@@ -5,6 +5,7 @@ use std::net::{Shutdown, TcpStream};
 use std::time::Instant;
 
 use super::exceeded::Limit;
+use super::exchange::Exchange;
 use super::open::Open;
 use super::session::{Next, Session};
 use super::shared::{CLIENT_ENDED, IDLE, LINE_TOO_SLOW, LINGER, LINGER_BYTES, Shared};
@@ -88,21 +89,6 @@ pub enum Step {
     Gone(&'static str),
 }
 
-/// The buffers that the turns of a lot share.
-#[derive(Debug)]
-pub struct Desk {
-    /// What the turn gathers.
-    pub turn: Turn,
-    input: Vec<u8>,
-}
-
-impl Desk {
-    /// Buffers for lines of up to `max_line` bytes.
-    pub fn new(max_line: usize) -> Self {
-        Self { turn: Turn::default(), input: vec![0; READ_BYTES + max_line + 1] }
-    }
-}
-
 impl Connection {
     /// A client that was just accepted.
     ///
@@ -146,22 +132,43 @@ impl Connection {
         &self.session.peer
     }
 
-    /// One turn: writes what waits, reads once, handles lines, writes the replies. Does not block
-    /// (but see [`Turn::hand_over`]).
-    pub fn turn(&mut self, shared: &Shared, desk: &mut Desk) -> Step {
-        let step = self.try_turn(shared, desk);
-        step.unwrap_or_else(|error| Step::Gone(describe(&error)))
+    /// The first part of a turn: writes what waits, reads once, and handles lines. What comes of it is in the exchange,
+    /// for [`Connection::reply`] and [`Connection::send`]; a step instead if there is nothing to reply. Does not block.
+    pub fn begin_turn(
+        &mut self,
+        shared: &Shared,
+        input: &mut [u8],
+        turn: &mut Turn,
+        exchange: &mut Exchange,
+    ) -> Result<Next, Step> {
+        self.try_begin_turn(shared, input, turn, exchange)
+            .unwrap_or_else(|error| Err(Step::Gone(describe(&error))))
     }
 
-    /// Goes on with the places that it waited for.
-    pub fn answer(&mut self, shared: &Shared, places: &Answer, desk: &mut Desk) -> Step {
+    /// Replies to the reports in the exchange, once they are merged. `input` as it was for `begin_turn`.
+    pub fn reply(
+        &mut self,
+        shared: &Shared,
+        input: &[u8],
+        turn: &mut Turn,
+        exchange: &mut Exchange,
+    ) {
+        self.session.reply_to_reports(shared, input, turn, exchange);
+    }
+
+    /// Goes on with the places that it waited for. Blocks at most as [`Turn::hand_over`] does.
+    pub fn answer(
+        &mut self,
+        shared: &Shared,
+        places: &Answer,
+        turn: &mut Turn,
+        exchange: &mut Exchange,
+    ) -> Step {
         // Neither the client's line nor its taking of replies was waited for meanwhile.
         self.since = Instant::now();
-        desk.turn.begin();
-        let next = self.session.answer(shared, places, &mut desk.turn);
-        desk.turn.hand_over(shared);
-        let step = self.send(shared, &mut desk.turn, next);
-        step.unwrap_or_else(|error| Step::Gone(describe(&error)))
+        let next = self.session.answer(shared, places, turn, exchange);
+        turn.hand_over(shared);
+        self.send(shared, exchange, next)
     }
 
     /// Goes on after [`Step::AwaitCommit`]: what the replies show is on disk, or it took too long.
@@ -177,49 +184,53 @@ impl Connection {
         step.unwrap_or_else(|error| Step::Gone(describe(&error)))
     }
 
-    /// Sends the replies of a turn, or withholds them until what they show is on disk.
-    fn send(&mut self, shared: &Shared, turn: &mut Turn, next: Next) -> io::Result<Step> {
-        if let Some(round) = turn.awaits_commit(shared) {
+    /// The last part of a turn: sends the replies, or withholds them until what they show is on disk.
+    pub fn send(&mut self, shared: &Shared, exchange: &mut Exchange, next: Next) -> Step {
+        if let Some(round) = exchange.awaits_commit(shared) {
             self.withheld = Some(Box::new(Withheld {
-                replies: std::mem::take(&mut turn.replies),
-                denials: std::mem::take(&mut turn.denials),
-                shown: turn.shown,
+                replies: std::mem::take(&mut exchange.replies),
+                denials: std::mem::take(&mut exchange.denials),
+                shown: exchange.shown,
                 next,
             }));
-            return Ok(Step::AwaitCommit(round));
+            return Step::AwaitCommit(round);
         }
-        self.write_replies(&turn.replies)?;
-        self.follow(next)
+        let step = self.write_replies(&exchange.replies).and_then(|()| self.follow(next));
+        step.unwrap_or_else(|error| Step::Gone(describe(&error)))
     }
 
-    fn try_turn(&mut self, shared: &Shared, desk: &mut Desk) -> io::Result<Step> {
+    fn try_begin_turn(
+        &mut self,
+        shared: &Shared,
+        input: &mut [u8],
+        turn: &mut Turn,
+        exchange: &mut Exchange,
+    ) -> io::Result<Result<Next, Step>> {
         if let Phase::Lingering { discarded } = self.phase {
-            return self.linger(discarded, desk);
+            return self.linger(discarded, input).map(Err);
         }
         if !self.flush()? {
-            return Ok(Step::Wait(Awaits::Writable));
+            return Ok(Err(Step::Wait(Awaits::Writable)));
         }
         if let Some(lookup) = self.lookup.take() {
-            return Ok(Step::AskPlaces(lookup));
+            return Ok(Err(Step::AskPlaces(lookup)));
         }
         if self.phase == Phase::Ending {
-            return self.end();
+            return self.end().map(Err);
         }
         let carried = self.input.len();
-        desk.input[..carried].copy_from_slice(&self.input);
+        input[..carried].copy_from_slice(&self.input);
         let mut filled = carried;
         if !self.is_full {
-            match self.read(&mut desk.input[carried..])? {
+            match self.read(&mut input[carried..])? {
                 Some(0) => self.has_ended = true,
                 length => filled += length.unwrap_or(0),
             }
         }
-        desk.turn.begin();
-        let input = &desk.input[..filled];
-        let (taken, next) = self.session.handle(shared, input, self.has_ended, &mut desk.turn);
+        let input = &input[..filled];
+        let (taken, next) = self.session.handle(shared, input, self.has_ended, turn, exchange);
         self.keep_input(&input[taken..], taken > 0 || carried == 0);
-        desk.turn.hand_over(shared);
-        self.send(shared, &mut desk.turn, next)
+        Ok(Ok(next))
     }
 
     /// Reads once, if there may be something. `None` if there is nothing now; 0 is the end.
@@ -324,8 +335,8 @@ impl Connection {
         Ok(self.wait_for_input())
     }
 
-    fn linger(&mut self, discarded: usize, desk: &mut Desk) -> io::Result<Step> {
-        match self.read(&mut desk.input)? {
+    fn linger(&mut self, discarded: usize, input: &mut [u8]) -> io::Result<Step> {
+        match self.read(input)? {
             Some(0) => Ok(Step::Gone(self.reason)),
             Some(length) if discarded + length > LINGER_BYTES => {
                 Ok(Step::Gone("sent on after its end"))

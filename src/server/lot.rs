@@ -1,18 +1,18 @@
 //! A lot: connections that are waited on together. Its workers are a leader, who waits for the sockets, and
 //! followers, who rest until there is more to do than the leader does alone (the leader/followers pattern: a thread
-//! that is woken for each request would cost more than the request). Each has one connection at a time, so that a
-//! worker that loses its core in the middle keeps no other that is in line from a turn.
+//! that is woken for each request would cost more than the request). Each has the few connections of one turn at a
+//! time, so that a worker that loses its core in the middle does not keep all that are in line from theirs.
 
 use std::collections::VecDeque;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ::log::Level;
 use slab::Slab;
 
-use super::connection::{Connection, Desk, Step};
+use super::connection::{Connection, Step};
+use super::desk::Desk;
 use super::exceeded::Limit;
 use super::shared::{SERVER_STOPS, Shared};
 use super::ticket::Ticket;
@@ -200,10 +200,11 @@ impl Lot {
                 return call;
             }
         }
-        while let Some((connection, has_committed)) = self.next_committed(shared) {
-            let call = self.enter(shared, connection, desk, |connection, _| {
+        while let Some((mut connection, has_committed)) = self.next_committed(shared) {
+            let step = desk.act(shared, &mut connection, |connection, _, _| {
                 connection.commit_ends(shared, has_committed)
             });
+            let call = self.enter(shared, connection, step, desk);
             if call.is_some() {
                 return call;
             }
@@ -220,15 +221,27 @@ impl Lot {
         let began = Instant::now();
         for _ in 0..length {
             let Some((key, connection)) = self.next_in_line(began) else { break };
-            let call = self.act(shared, key, connection, desk, |connection, desk| {
-                connection.turn(shared, desk)
-            });
-            if call.is_some() {
-                return call;
+            desk.begin(shared, key, connection);
+            if desk.is_full() {
+                let call = self.end_turn(shared, desk);
+                if call.is_some() {
+                    return call;
+                }
             }
         }
+        let call = self.end_turn(shared, desk);
         self.inside.lock().is_busy = waits::is_over(began, ALONE);
-        None
+        call
+    }
+
+    /// Ends the turn of those that have a part in it.
+    fn end_turn(&self, shared: &Shared, desk: &mut Desk) -> Option<Call<Ticket>> {
+        let mut call = None;
+        for (key, connection, step) in desk.end(shared) {
+            debug_assert!(call.is_none(), "only the last needs places");
+            call = self.follow(shared, key, connection, step, desk);
+        }
+        call
     }
 
     /// Calls a follower to the others, if this worker has served the line since `began` for too long.
@@ -261,52 +274,34 @@ impl Lot {
     /// Takes one arrival in. A call is handed on to the worker.
     fn take_in(&self, shared: &Shared, arrival: Arrival, desk: &mut Desk) -> Option<Call<Ticket>> {
         match arrival {
-            Arrival::New(connection) => self
-                .enter(shared, connection, desk, |connection, desk| connection.turn(shared, desk)),
-            Arrival::Answered(connection, answer) => {
-                self.enter(shared, connection, desk, |connection, desk| {
-                    connection.answer(shared, &answer, desk)
-                })
+            Arrival::New(connection) => self.enter(shared, connection, Step::Again, desk),
+            Arrival::Answered(mut connection, answer) => {
+                let step = desk.act(shared, &mut connection, |connection, turn, exchange| {
+                    connection.answer(shared, &answer, turn, exchange)
+                });
+                self.enter(shared, connection, step, desk)
             }
             Arrival::Call(call) => Some(call),
         }
     }
 
-    /// Does something with a connection that comes in.
+    /// Takes a connection in, and does what it needs next.
     fn enter(
         &self,
         shared: &Shared,
         connection: Box<Connection>,
+        step: Step,
         desk: &mut Desk,
-        act: impl FnOnce(&mut Connection, &mut Desk) -> Step,
     ) -> Option<Call<Ticket>> {
         let key = self.inside.lock().connections.insert(Slot::default());
         if let Err(error) = self.poller.add(connection.stream(), key, connection.awaits) {
             self.close(shared, key, connection, &format!("cannot be waited on: {error}"));
             return None;
         }
-        self.act(shared, key, connection, desk, act)
-    }
-
-    /// Does something with a connection, and what follows from it. A panic costs this connection
-    /// and nothing else.
-    fn act(
-        &self,
-        shared: &Shared,
-        key: usize,
-        mut connection: Box<Connection>,
-        desk: &mut Desk,
-        act: impl FnOnce(&mut Connection, &mut Desk) -> Step,
-    ) -> Option<Call<Ticket>> {
-        let acting = AssertUnwindSafe(|| act(&mut connection, desk));
-        let step = catch_unwind(acting).unwrap_or_else(|_| {
-            shared.counters.panics.add(1);
-            *desk = Desk::new(shared.limits.max_line);
-            Step::Gone("lost to a defect of this server, which the standard error tells more of")
-        });
         self.follow(shared, key, connection, step, desk)
     }
 
+    /// Does what a connection needs next.
     fn follow(
         &self,
         shared: &Shared,
@@ -549,9 +544,10 @@ mod tests {
 
         let lot = Lot::new(0).unwrap();
         let mut desk = Desk::new(shared.limits.max_line);
-        let (lost, mut lost_client) = connected(lot.open());
+        let (mut lost, mut lost_client) = connected(lot.open());
         let (kept, mut kept_client) = connected(lot.open());
-        assert!(lot.enter(shared, lost, &mut desk, |_, _| panic!("meant")).is_none());
+        let step = desk.act(shared, &mut lost, |_, _, _| panic!("meant"));
+        assert!(lot.enter(shared, lost, step, &mut desk).is_none());
         assert_eq!(lost_client.read(&mut [0]).unwrap(), 0);
         assert_eq!(lot.open().load(Ordering::SeqCst), 1);
 
@@ -585,7 +581,7 @@ mod tests {
             let lot = Lot::new(0).unwrap();
             // Clients stay until the lot is gone.
             let clients = [connected(lot.open()), connected(lot.open())].map(|(it, client)| {
-                assert!(lot.enter(&server.shared, it, &mut desk, |_, _| Step::Again).is_none());
+                assert!(lot.enter(&server.shared, it, Step::Again, &mut desk).is_none());
                 client
             });
             lot.inside.lock().followers = 1;

@@ -9,7 +9,9 @@
 pub mod addresses;
 pub mod connection;
 pub mod descriptors;
+pub mod desk;
 pub mod exceeded;
+pub mod exchange;
 pub mod listener;
 pub mod lot;
 pub mod open;

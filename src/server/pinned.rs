@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 
 use super::connection::{describe, would_block};
 use super::exceeded::Limit;
+use super::exchange::Exchange;
 use super::lot::log_closed;
 use super::open::Open;
 use super::session::{Next, Session};
@@ -80,6 +81,7 @@ struct Conversation<'a> {
     stream: &'a TcpStream,
     session: Session,
     turn: Turn,
+    exchange: Exchange,
     input: Vec<u8>,
     filled: usize,
     has_ended: bool,
@@ -95,6 +97,7 @@ impl<'a> Conversation<'a> {
             stream,
             session,
             turn: Turn::default(),
+            exchange: Exchange::default(),
             input: vec![0; shared.limits.max_line + 1 + ROOM_BYTES],
             filled: 0,
             has_ended: false,
@@ -120,10 +123,12 @@ impl<'a> Conversation<'a> {
 
     /// Handles what is there, and writes the replies.
     fn handle(&mut self) -> io::Result<Next> {
-        self.turn.begin();
+        let Self { shared, session, turn, exchange, .. } = self;
+        exchange.begin();
         let input = &self.input[..self.filled];
-        let (taken, mut next) =
-            self.session.handle(self.shared, input, self.has_ended, &mut self.turn);
+        let (taken, mut next) = session.handle(shared, input, self.has_ended, turn, exchange);
+        turn.merge(shared, std::slice::from_mut(exchange));
+        session.reply_to_reports(shared, input, turn, exchange);
         self.input.copy_within(taken..self.filled, 0);
         self.filled -= taken;
         if taken > 0 || self.filled == 0 {
@@ -132,8 +137,9 @@ impl<'a> Conversation<'a> {
         self.write_replies()?;
         if let Next::AskPlaces(lookup) = next {
             let answer = self.ask_places(lookup)?;
-            self.turn.begin();
-            next = self.session.answer(self.shared, &answer, &mut self.turn);
+            let Self { shared, session, turn, exchange, .. } = self;
+            exchange.begin();
+            next = session.answer(shared, &answer, turn, exchange);
             self.write_replies()?;
         }
         Ok(next)
@@ -153,15 +159,16 @@ impl<'a> Conversation<'a> {
 
     /// Waits until what the replies show is on disk. If that takes too long they become denials.
     fn await_commit(&mut self) {
-        let (Some(round), Some(store)) = (self.turn.awaits_commit(self.shared), &self.shared.store)
+        let (Some(round), Some(store)) =
+            (self.exchange.awaits_commit(self.shared), &self.shared.store)
         else {
             return;
         };
         let deadline = Instant::now() + store.commit_timeout();
         while !store.wait(round, deadline.min(Instant::now() + LOOK_EVERY)) {
             if Instant::now() >= deadline || self.shared.is_stopping() {
-                std::mem::swap(&mut self.turn.replies, &mut self.turn.denials);
-                self.shared.commit_was_late(&self.session.peer, self.turn.shown);
+                std::mem::swap(&mut self.exchange.replies, &mut self.exchange.denials);
+                self.shared.commit_was_late(&self.session.peer, self.exchange.shown);
                 return;
             }
         }
@@ -171,7 +178,7 @@ impl<'a> Conversation<'a> {
     /// now and then would hold the rest, and this thread, for ever.
     fn write_by(&self, deadline: Instant) -> io::Result<()> {
         let mut stream = self.stream;
-        let mut rest = &self.turn.replies[..];
+        let mut rest = &self.exchange.replies[..];
         while !rest.is_empty() {
             match stream.write(rest) {
                 Ok(length) if length == rest.len() => return Ok(()),

@@ -2,10 +2,9 @@
 
 use std::net::SocketAddr;
 
-use smallvec::SmallVec;
-
 use super::addresses::ClientAddress;
 use super::exceeded::Limit;
+use super::exchange::{Exchange, Report};
 use super::shared::Shared;
 use super::turn::Turn;
 use crate::flood::NeighborId;
@@ -34,13 +33,6 @@ pub struct Session {
     replies: u64,
     /// A WHATSAT that waits for places.
     pending: Option<Box<Pending>>,
-}
-
-/// Reports that stand one after the other in the input of a turn, to be merged together.
-#[derive(Default)]
-struct Reports<'a> {
-    lines: SmallVec<[&'a [u8]; TOGETHER]>,
-    records: SmallVec<[Record; TOGETHER]>,
 }
 
 /// A WHATSAT whose AT line is known and whose places are not.
@@ -89,70 +81,86 @@ impl Session {
     }
 
     /// Handles the lines of `input` in order, until one of the bounds of a turn. At `at_end` what
-    /// stands behind the last LF is a line too. Returns how many bytes were handled.
+    /// stands behind the last LF is a line too. Returns how many bytes were handled. Of reports at the end, fewer
+    /// than [`TOGETHER`] are left in the exchange: for [`Turn::merge`], perhaps with those of other connections, and
+    /// then [`Session::reply_to_reports`].
     pub fn handle(
         &mut self,
         shared: &Shared,
         input: &[u8],
         at_end: bool,
         turn: &mut Turn,
+        exchange: &mut Exchange,
     ) -> (usize, Next) {
-        let mut reports = Reports::default();
-        let handled = self.handle_lines(shared, input, at_end, &mut reports, turn);
-        self.merge(shared, &mut reports, turn);
-        handled
-    }
-
-    fn handle_lines<'a>(
-        &mut self,
-        shared: &Shared,
-        input: &'a [u8],
-        at_end: bool,
-        reports: &mut Reports<'a>,
-        turn: &mut Turn,
-    ) -> (usize, Next) {
+        turn.read_clock();
         let limits = &shared.limits;
         let mut taken = 0;
         for _ in 0..COMMANDS_A_TURN {
-            if turn.replies.len() >= limits.max_untaken {
+            if exchange.replies.len() >= limits.max_untaken {
                 return (taken, Next::TurnFull);
             }
+            let start = taken;
             let line = match Frame::first(&input[taken..], limits.max_line) {
                 Frame::Line(line) => {
                     taken += line.len() + 1;
                     line
                 }
                 Frame::TooLong(start) => {
-                    self.merge(shared, reports, turn);
+                    self.settle(shared, input, turn, exchange);
                     shared.exceeded(Limit::LineLength, &self.peer);
-                    turn.tally.invalid += 1;
-                    self.reply(shared, start, Shows::NoRecord, turn, |replies| {
-                        write_invalid(start, replies)
-                    });
+                    self.invalid(shared, start, turn, exchange);
                     return (input.len(), Next::Close("a line over max_line"));
                 }
                 Frame::Partial if at_end && taken < input.len() => {
-                    let line = &input[taken..];
                     taken = input.len();
-                    line
+                    &input[start..]
                 }
                 Frame::Partial => return (taken, Next::NeedInput),
             };
-            if let Some(lookup) = self.handle_line(shared, line, reports, turn) {
-                return (taken, Next::AskPlaces(lookup));
+            match Command::parse(line) {
+                Some(Command::Iamat(iamat)) if !shared.is_too_far_ahead(iamat.time, turn.now) => {
+                    let record = record_of(&iamat, shared, turn);
+                    let line = start..start + line.len();
+                    exchange.reports.push(Report { line, record, merged: None });
+                    if exchange.reports.len() == TOGETHER {
+                        self.settle(shared, input, turn, exchange);
+                    }
+                }
+                command => {
+                    self.settle(shared, input, turn, exchange);
+                    if let Some(lookup) = self.obey(shared, line, command, turn, exchange) {
+                        return (taken, Next::AskPlaces(lookup));
+                    }
+                }
             }
-            if self.is_over(shared, reports.lines.len()) {
+            if self.is_over(shared, exchange.reports.len()) {
                 return (taken, Next::Close(USED_UP));
             }
         }
         (taken, Next::TurnFull)
     }
 
+    /// Merges the reports that wait, and replies to them.
+    fn settle(&mut self, shared: &Shared, input: &[u8], turn: &mut Turn, exchange: &mut Exchange) {
+        if exchange.reports.is_empty() {
+            return;
+        }
+        turn.merge(shared, std::slice::from_mut(exchange));
+        self.reply_to_reports(shared, input, turn, exchange);
+    }
+
     /// Ends the WHATSAT that waited, with its places. [`Next::Close`] or [`Next::TurnFull`].
-    pub fn answer(&mut self, shared: &Shared, places: &[u8], turn: &mut Turn) -> Next {
+    pub fn answer(
+        &mut self,
+        shared: &Shared,
+        places: &[u8],
+        turn: &mut Turn,
+        exchange: &mut Exchange,
+    ) -> Next {
+        turn.read_clock();
         let Pending { line, at } =
             *self.pending.take().expect("only a WHATSAT that waits is answered");
-        self.reply_places(shared, &line, &at, places, turn);
+        self.reply_places(shared, &line, &at, places, turn, exchange);
         if self.is_over(shared, 0) { Next::Close(USED_UP) } else { Next::TurnFull }
     }
 
@@ -162,52 +170,50 @@ impl Session {
         most.is_some_and(|most| self.replies + due as u64 >= most)
     }
 
-    fn handle_line<'a>(
+    /// Does what a command says that is no report, or that nobody can read.
+    fn obey(
         &mut self,
         shared: &Shared,
-        line: &'a [u8],
-        reports: &mut Reports<'a>,
+        line: &[u8],
+        command: Option<Command<'_>>,
         turn: &mut Turn,
+        exchange: &mut Exchange,
     ) -> Option<Lookup> {
-        let command = Command::parse(line);
-        if let Some(Command::Iamat(iamat)) = &command
-            && !shared.is_too_far_ahead(iamat.time, turn.now)
-        {
-            reports.lines.push(line);
-            reports.records.push(record_of(iamat, shared, turn));
-            if reports.lines.len() == TOGETHER {
-                self.merge(shared, reports, turn);
-            }
-            return None;
-        }
-        self.merge(shared, reports, turn);
         match command {
-            Some(Command::Whatsat(whatsat)) => match shared.records.get(whatsat.client) {
-                Some(record) => self.whatsat(shared, line, &whatsat, &record, turn),
-                None => self.invalid(shared, line, turn),
-            },
+            Some(Command::Whatsat(whatsat)) => {
+                if let Some(record) = shared.records.get(whatsat.client) {
+                    return self.whatsat(shared, line, &whatsat, &record, turn, exchange);
+                }
+                self.invalid(shared, line, turn, exchange);
+            }
             // With a key, what servers say comes on links, which prove that they have it.
             Some(Command::Update(update)) if self.is_trusted && shared.flood.keys.is_none() => {
                 self.update(shared, line, &update, turn);
-                None
             }
-            _ => self.invalid(shared, line, turn),
+            _ => self.invalid(shared, line, turn, exchange),
         }
-    }
-
-    fn invalid(&mut self, shared: &Shared, line: &[u8], turn: &mut Turn) -> Option<Lookup> {
-        turn.tally.invalid += 1;
-        self.reply(shared, line, Shows::NoRecord, turn, |replies| write_invalid(line, replies));
         None
     }
 
-    /// Merges reports, and replies to each.
-    fn merge(&mut self, shared: &Shared, reports: &mut Reports<'_>, turn: &mut Turn) {
-        let mut merged = std::mem::take(&mut turn.merged);
-        shared.records.report_all(&reports.records, shared.limits.max_records, &mut merged);
-        let reports = reports.lines.drain(..).zip(reports.records.drain(..));
-        for ((line, record), merged) in reports.zip(merged.drain(..)) {
-            let held = match merged {
+    fn invalid(&mut self, shared: &Shared, line: &[u8], turn: &mut Turn, exchange: &mut Exchange) {
+        turn.tally.invalid += 1;
+        self.reply(shared, line, Shows::NoRecord, turn, exchange, |replies| {
+            write_invalid(line, replies)
+        });
+    }
+
+    /// Replies to the reports of an exchange, which are merged. `input` is where their lines stand.
+    pub fn reply_to_reports(
+        &mut self,
+        shared: &Shared,
+        input: &[u8],
+        turn: &mut Turn,
+        exchange: &mut Exchange,
+    ) {
+        let mut reports = std::mem::take(&mut exchange.reports);
+        for Report { line, record, merged } in reports.drain(..) {
+            let line = &input[line];
+            let held = match merged.expect("reports are merged before they are replied to") {
                 Merged::Stored { .. } => {
                     turn.accept(shared, &record, None);
                     record
@@ -217,14 +223,16 @@ impl Session {
                     if merged == Merged::Full {
                         shared.exceeded(Limit::Records, &self.peer);
                     }
-                    self.invalid(shared, line, turn);
+                    self.invalid(shared, line, turn, exchange);
                     continue;
                 }
             };
             turn.tally.iamat += 1;
-            self.reply(shared, line, Shows::Record, turn, |out| write_at(&held.fields(), out));
+            self.reply(shared, line, Shows::Record, turn, exchange, |replies| {
+                write_at(&held.fields(), replies)
+            });
         }
-        turn.merged = merged;
+        exchange.reports = reports;
     }
 
     fn whatsat(
@@ -234,6 +242,7 @@ impl Session {
         whatsat: &Whatsat<'_>,
         record: &Record,
         turn: &mut Turn,
+        exchange: &mut Exchange,
     ) -> Option<Lookup> {
         let fields = record.fields();
         let center = location::coordinates(fields.location).expect("a record's location is valid");
@@ -249,7 +258,7 @@ impl Session {
         });
         match places {
             Some(places) => {
-                self.reply_places(shared, line, &at, &places, turn);
+                self.reply_places(shared, line, &at, &places, turn, exchange);
                 None
             }
             None => {
@@ -277,9 +286,10 @@ impl Session {
         at: &[u8],
         places: &[u8],
         turn: &mut Turn,
+        exchange: &mut Exchange,
     ) {
         turn.tally.whatsat += 1;
-        self.reply(shared, line, Shows::Record, turn, |replies| {
+        self.reply(shared, line, Shows::Record, turn, exchange, |replies| {
             replies.extend_from_slice(at);
             write_places(places, replies);
         });
@@ -293,13 +303,14 @@ impl Session {
         line: &[u8],
         shows: Shows,
         turn: &mut Turn,
+        exchange: &mut Exchange,
         write: impl FnOnce(&mut Vec<u8>),
     ) {
         self.replies += 1;
-        let start = turn.replies.len();
-        write(&mut turn.replies);
-        turn.reply_ends(shared, line, start, shows == Shows::Record);
-        turn.log_exchange(shared, &self.peer, line, start);
+        let start = exchange.replies.len();
+        write(&mut exchange.replies);
+        exchange.reply_ends(shared, line, start, shows == Shows::Record);
+        turn.log_exchange(shared, &self.peer, line, &exchange.replies[start..]);
     }
 }
 

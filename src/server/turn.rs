@@ -1,32 +1,25 @@
-//! What one turn of a connection gathers: replies, accepted records, log lines.
+//! What one turn of a worker gathers of the connections that have it: accepted records, log lines.
 
 use ::log::Level;
+use smallvec::SmallVec;
 
+use super::exchange::{Exchange, KEPT_BYTES};
 use super::shared::{Clock, Shared};
 use crate::counters::Counters;
 use crate::flood::{Accepted, Batch, NeighborId};
 use crate::log::{self, Stamp, escape_into};
-use crate::protocol::reply::write_invalid;
-use crate::records::{Merged, Record};
-use crate::store::Round;
+use crate::records::{Merged, Record, TOGETHER};
 
-/// What one turn of a connection gathers, to be handed over at its end: one send to the flooder,
-/// one to the log, one write to the socket. A worker keeps one and uses it again.
+/// What one turn gathers, to be handed over at its end: one send to the flooder, one to the log. A worker keeps one
+/// and uses it again. What each connection is replied is in its [`Exchange`].
 #[derive(Debug)]
 pub struct Turn {
-    /// The clock as the turn began: a clock read a turn, not a command.
+    /// The clock as a connection's lines were read: a clock read for all of them, not for each.
     pub now: Clock,
-    /// Replies, in order.
-    pub replies: Vec<u8>,
-    /// What is sent instead if the commit of what they show comes late: `? ` and the line for those
-    /// that show a record, the same bytes for others. Kept only where replies wait for commits.
-    pub denials: Vec<u8>,
-    /// Replies that show a record.
-    pub shown: u64,
     /// Commands, by what became of them.
     pub tally: Tally,
     /// What became of reports that were merged together; empty in between.
-    pub merged: Vec<Merged>,
+    merged: Vec<Merged>,
     /// Records to flood.
     accepted: Batch,
     lines: Vec<u8>,
@@ -65,16 +58,10 @@ impl Tally {
     }
 }
 
-/// A buffer that grew beyond this (bytes) is given back after the turn.
-const KEPT_BYTES: usize = 512 * 1024;
-
 impl Default for Turn {
     fn default() -> Self {
         Self {
             now: Clock::now(),
-            replies: Vec::new(),
-            denials: Vec::new(),
-            shown: 0,
             tally: Tally::default(),
             merged: Vec::new(),
             accepted: Batch::new(),
@@ -87,34 +74,24 @@ impl Default for Turn {
 }
 
 impl Turn {
-    /// Begins anew: reads the clock.
-    pub fn begin(&mut self) {
+    /// Reads the clock, for lines that were just read.
+    pub fn read_clock(&mut self) {
         self.now = Clock::now();
         self.stamp = None;
-        for bytes in [&mut self.replies, &mut self.denials] {
-            bytes.clear();
-            bytes.shrink_to(KEPT_BYTES);
-        }
-        self.shown = 0;
     }
 
-    /// Takes note of the reply to a line, which stands in `replies` from `start` on.
-    pub fn reply_ends(&mut self, shared: &Shared, line: &[u8], start: usize, shows_record: bool) {
-        if shared.awaited_store().is_none() {
-            return;
+    /// Merges the reports of exchanges, all together.
+    pub fn merge(&mut self, shared: &Shared, exchanges: &mut [Exchange]) {
+        // Something is left of a merge that panicked.
+        self.merged.clear();
+        let reports = exchanges.iter().flat_map(|exchange| &exchange.reports);
+        let records: SmallVec<[&Record; TOGETHER]> = reports.map(|report| &report.record).collect();
+        shared.records.report_all(&records, shared.limits.max_records, &mut self.merged);
+        drop(records);
+        let reports = exchanges.iter_mut().flat_map(|exchange| &mut exchange.reports);
+        for (report, merged) in reports.zip(self.merged.drain(..)) {
+            report.merged = Some(merged);
         }
-        if shows_record {
-            self.shown += 1;
-            write_invalid(line, &mut self.denials);
-        } else {
-            self.denials.extend_from_slice(&self.replies[start..]);
-        }
-    }
-
-    /// The commit that the replies have to wait for; `None` if they may be sent: nobody waits for
-    /// commits, they show no record, or all of them are on disk.
-    pub fn awaits_commit(&self, shared: &Shared) -> Option<Round> {
-        if self.shown == 0 { None } else { shared.awaited_store()?.want() }
     }
 
     /// Takes note of a record that was accepted as newer, and has to be flooded. A server without
@@ -142,14 +119,12 @@ impl Turn {
         }
     }
 
-    /// Logs a command and its reply, which stands in `replies` from `start` on: the AT line, and
-    /// places as a byte count, at debug whole.
-    pub fn log_exchange(&mut self, shared: &Shared, peer: &str, line: &[u8], start: usize) {
+    /// Logs a command and its reply: the AT line, and places as a byte count, at debug whole.
+    pub fn log_exchange(&mut self, shared: &Shared, peer: &str, line: &[u8], reply: &[u8]) {
         if !shared.log.wants_traffic() {
             return;
         }
         self.begin_line(peer);
-        let reply = &self.replies[start..];
         let first = memchr::memchr(b'\n', reply).unwrap_or(reply.len());
         let places = reply[first..].trim_ascii();
         escape_into(line, &mut self.lines);
@@ -177,7 +152,13 @@ impl Turn {
         self.end_line();
     }
 
-    fn begin_line(&mut self, peer: &str) {
+    /// Forgets a line that was begun and not ended.
+    pub fn drop_half_a_line(&mut self) {
+        let whole = memchr::memrchr(b'\n', &self.lines).map_or(0, |end| end + 1);
+        self.lines.truncate(whole);
+    }
+
+    pub(super) fn begin_line(&mut self, peer: &str) {
         let stamp = *self.stamp.get_or_insert_with(|| self.log_clock.stamp(self.now.wall));
         stamp.begin(Level::Info, &mut self.lines);
         self.lines.extend_from_slice(peer.as_bytes());

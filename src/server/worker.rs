@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::addresses::Present;
-use super::connection::{Connection, Desk};
+use super::connection::Connection;
+use super::desk::Desk;
 use super::lot::{Arrival, Lot};
 use super::open::Open;
 use super::session::Session;

@@ -17,7 +17,9 @@ struct Bench {
     server: ServerHandle,
     connection: Connection,
     client: TcpStream,
-    desk: Desk,
+    input: Vec<u8>,
+    turn: Turn,
+    exchange: Exchange,
     _directory: TempDir,
 }
 
@@ -43,12 +45,18 @@ impl Bench {
         let (stream, peer) = listener.accept().unwrap();
         let open = Open::count([], None);
         let connection = Connection::new(stream, Session::new(peer), open).unwrap();
-        let desk = Desk::new(server.shared.limits.max_line);
-        Self { server, connection, client, desk, _directory: directory }
+        let input = vec![0; READ_BYTES + server.shared.limits.max_line + 1];
+        let (turn, exchange) = (Turn::default(), Exchange::default());
+        Self { server, connection, client, input, turn, exchange, _directory: directory }
     }
 
     fn turn(&mut self) -> Step {
-        self.connection.turn(&self.server.shared, &mut self.desk)
+        let Self { server, connection, input, turn, exchange, .. } = self;
+        exchange.begin();
+        match connection.begin_turn(&server.shared, input, turn, exchange) {
+            Ok(next) => connection.send(&server.shared, exchange, next),
+            Err(step) => step,
+        }
     }
 
     /// One turn over commands whose replies are more than the sockets hold, with `last` behind them.
@@ -92,8 +100,9 @@ fn a_look_up_is_not_asked_for_before_the_replies_before_it_are_taken() {
     taker.join().unwrap();
     assert_eq!(lookup.bound, 5);
     let places: Answer = b"{}".to_vec().into();
-    let Bench { server, connection, desk, .. } = &mut bench;
-    assert_eq!(connection.answer(&server.shared, &places, desk), Step::Again);
+    let Bench { server, connection, turn, exchange, .. } = &mut bench;
+    exchange.begin();
+    assert_eq!(connection.answer(&server.shared, &places, turn, exchange), Step::Again);
     assert_eq!(bench.turn(), Step::Wait(Awaits::Readable));
     let mut replies = String::new();
     bench.connection.stream.shutdown(Shutdown::Write).unwrap();
