@@ -4,7 +4,6 @@
 use std::cmp::Ordering;
 use std::fmt;
 
-use smallvec::SmallVec;
 use triomphe::ThinArc;
 
 use crate::protocol::Nanos;
@@ -22,24 +21,24 @@ pub struct Record(ThinArc<(), u8>);
 
 const LENGTHS: usize = 16;
 const HEADER: usize = LENGTHS + 4;
-/// Room for the header and the longest of each field (255 for the client, 32, 64 and 40), where a record is put
-/// together.
-const ROOM: usize = 512;
+/// Header and the longest of each field: client, origin, location, time.
+const MAX_RECORD_BYTES: usize = HEADER + 255 + 32 + 64 + 40;
 
 impl Record {
     /// Packs the fields. They are valid (part of a parsed command), so each length fits a byte.
     pub fn new(fields: &Fields<'_>) -> Self {
-        let mut packed: SmallVec<[u8; ROOM]> = SmallVec::new();
-        packed.extend_from_slice(&fields.time.0.to_le_bytes());
-        packed.extend_from_slice(&fields.skew.0.to_le_bytes());
+        let mut packed = [0; MAX_RECORD_BYTES];
+        packed[..8].copy_from_slice(&fields.time.0.to_le_bytes());
+        packed[8..LENGTHS].copy_from_slice(&fields.skew.0.to_le_bytes());
         let texts = [fields.client, fields.origin, fields.location, fields.time_text];
-        let length =
-            |text: &[u8]| u8::try_from(text.len()).expect("a valid field is at most 255 bytes");
-        packed.extend_from_slice(&texts.map(length));
-        for text in texts {
-            packed.extend_from_slice(text);
+        let mut end = HEADER;
+        for (at, text) in texts.into_iter().enumerate() {
+            packed[LENGTHS + at] =
+                u8::try_from(text.len()).expect("a valid field is at most 255 bytes");
+            packed[end..end + text.len()].copy_from_slice(text);
+            end += text.len();
         }
-        Self::packed(&packed)
+        Self::packed(&packed[..end])
     }
 
     /// Reads packed bytes that came from outside of this process. `None` unless every field is as an UPDATE
