@@ -146,7 +146,7 @@ impl Records {
 
     /// Merges what another server knows, in order, each as [`Records::merge`] does; `merged` gets what became
     /// of each.
-    pub fn merge_all(&self, records: &[impl Borrow<Record>], merged: &mut Vec<Merged>) {
+    pub fn merge_all(&self, records: &[Record], merged: &mut Vec<Merged>) {
         self.put_all(records, Record::is_newer_than, || true, merged);
     }
 

@@ -141,6 +141,7 @@ impl Connection {
         turn: &mut Turn,
         exchange: &mut Exchange,
     ) -> Result<Next, Step> {
+        exchange.begin();
         self.try_begin_turn(shared, input, turn, exchange)
             .unwrap_or_else(|error| Err(Step::Gone(describe(&error))))
     }
@@ -166,6 +167,7 @@ impl Connection {
     ) -> Step {
         // Neither the client's line nor its taking of replies was waited for meanwhile.
         self.since = Instant::now();
+        exchange.begin();
         let next = self.session.answer(shared, places, turn, exchange);
         turn.hand_over(shared);
         self.send(shared, exchange, next)

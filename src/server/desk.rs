@@ -8,12 +8,9 @@ use smallvec::SmallVec;
 use super::connection::{Connection, READ_BYTES, Step};
 use super::exchange::Exchange;
 use super::session::Next;
-use super::shared::Shared;
+use super::shared::{LOST, Shared};
 use super::turn::Turn;
 use crate::records::TOGETHER;
-
-/// Why a connection is gone that a panic was about.
-const LOST: &str = "lost to a defect of this server, which the standard error tells more of";
 
 /// What a worker has at hand for turns.
 #[derive(Debug)]
@@ -53,11 +50,10 @@ impl Desk {
     pub fn begin(&mut self, shared: &Shared, key: usize, mut connection: Box<Connection>) {
         let Self { turn, inputs, exchanges, parts } = self;
         let at = parts.len();
-        let stage = guarded(shared, turn, &mut exchanges[at..=at], |turn, exchanges| {
-            exchanges[0].begin();
+        let begun = guarded(shared, turn, &mut exchanges[at..=at], |turn, exchanges| {
             connection.begin_turn(shared, &mut inputs[at], turn, &mut exchanges[0])
         });
-        parts.push(Part { key, connection, stage });
+        parts.push(Part { key, connection, stage: begun.flatten() });
     }
 
     /// True if the turn has to end before another connection has a part in it: as many reports wait to be merged as may
@@ -83,7 +79,6 @@ impl Desk {
         let exchanges = &mut exchanges[..parts.len()];
         let merged = guarded(shared, turn, exchanges, |turn, exchanges| {
             turn.merge(shared, exchanges);
-            Ok(())
         });
         for (at, part) in parts.iter_mut().enumerate() {
             let Ok(next) = part.stage else { continue };
@@ -91,7 +86,7 @@ impl Desk {
             part.stage = match merged {
                 Ok(()) => guarded(shared, turn, exchanges, |turn, exchanges| {
                     part.connection.reply(shared, &inputs[at], turn, &mut exchanges[0]);
-                    Ok(next)
+                    next
                 }),
                 Err(_) => Err(Step::Gone(LOST)),
             };
@@ -99,9 +94,10 @@ impl Desk {
         turn.hand_over(shared);
         for (at, part) in parts.iter_mut().enumerate() {
             let Ok(next) = part.stage else { continue };
-            part.stage = guarded(shared, turn, &mut exchanges[at..=at], |_, exchanges| {
-                Err(part.connection.send(shared, &mut exchanges[0], next))
+            let sent = guarded(shared, turn, &mut exchanges[at..=at], |_, exchanges| {
+                part.connection.send(shared, &mut exchanges[0], next)
             });
+            part.stage = Err(sent.unwrap_or_else(|lost| lost));
         }
         parts.into_iter().map(|part| {
             (part.key, part.connection, part.stage.expect_err("all that are not lost have sent"))
@@ -116,51 +112,45 @@ impl Desk {
         act: impl FnOnce(&mut Connection, &mut Turn, &mut Exchange) -> Step,
     ) -> Step {
         let acted = guarded(shared, &mut self.turn, &mut self.exchanges[..1], |turn, exchanges| {
-            exchanges[0].begin();
-            Err::<(), _>(act(connection, turn, &mut exchanges[0]))
+            act(connection, turn, &mut exchanges[0])
         });
-        acted.expect_err("made so")
+        acted.unwrap_or_else(|lost| lost)
     }
 }
 
-/// Does something for the connections of some exchanges. A panic costs these connections and nothing else.
+/// Does something for the connections of some exchanges. A panic costs these connections and nothing else: the error is
+/// what each of them needs then.
 fn guarded<T>(
     shared: &Shared,
     turn: &mut Turn,
     exchanges: &mut [Exchange],
-    act: impl FnOnce(&mut Turn, &mut [Exchange]) -> Result<T, Step>,
+    act: impl FnOnce(&mut Turn, &mut [Exchange]) -> T,
 ) -> Result<T, Step> {
-    let acted = catch_unwind(AssertUnwindSafe(|| act(turn, exchanges)));
-    acted.unwrap_or_else(|_| {
+    catch_unwind(AssertUnwindSafe(|| act(turn, exchanges))).map_err(|_| {
         shared.counters.panics.add(1);
         exchanges.fill_with(Exchange::default);
         turn.drop_half_a_line();
-        Err(Step::Gone(LOST))
+        Step::Gone(LOST)
     })
 }
 
 #[cfg(test)]
 mod tests {
     use std::io::{BufRead as _, BufReader, Write as _};
-    use std::net::{TcpListener, TcpStream};
+    use std::net::TcpStream;
+    use std::sync::Arc;
 
-    use super::super::open::Open;
-    use super::super::session::Session;
-    use super::super::tests::lone;
+    use super::super::tests::{connected, lone};
     use super::*;
 
     /// A connection, and its client, which has sent something that has arrived.
     fn sent(text: &str) -> (Box<Connection>, TcpStream) {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        client.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
-        let (stream, peer) = listener.accept().unwrap();
+        let (connection, mut client) = connected(&Arc::default());
         client.write_all(text.as_bytes()).unwrap();
-        while stream.peek(&mut vec![0; READ_BYTES]).unwrap() < text.len() {
+        while connection.stream().peek(&mut vec![0; READ_BYTES]).unwrap_or(0) < text.len() {
             std::thread::yield_now();
         }
-        let open = Open::count([], None);
-        (Box::new(Connection::new(stream, Session::new(peer), open).unwrap()), client)
+        (connection, client)
     }
 
     fn lines(client: TcpStream, count: usize) -> Vec<String> {
@@ -223,12 +213,9 @@ mod tests {
         let lost = guarded(&server.shared, turn, exchanges, |turn, exchanges| {
             exchanges[0].replies.extend_from_slice(b"half a re");
             turn.begin_line("peer");
-            if turn.now.nanos.0 > 0 {
-                panic!("meant")
-            }
-            Ok(())
+            panic!("meant");
         });
-        assert_eq!(lost, Err(Step::Gone(LOST)));
+        assert_eq!(lost, Err::<(), _>(Step::Gone(LOST)));
         assert!(desk.exchanges[1].replies.is_empty());
         assert_eq!(server.shared.counters.panics.get(), 1);
         assert_eq!(desk.end(&server.shared).count(), 1);

@@ -519,22 +519,9 @@ pub fn log_closed(shared: &Shared, peer: &str, reason: &str) {
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Write};
-    use std::net::{TcpListener, TcpStream};
 
-    use super::super::open::Open;
-    use super::super::session::Session;
-    use super::super::tests::lone;
+    use super::super::tests::{connected, lone};
     use super::*;
-
-    /// A connection and its client.
-    fn connected(count: &Arc<AtomicUsize>) -> (Box<Connection>, TcpStream) {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        let (stream, peer) = listener.accept().unwrap();
-        let open = Open::count([Arc::clone(count)], None);
-        (Box::new(Connection::new(stream, Session::new(peer), open).unwrap()), client)
-    }
 
     #[test]
     fn a_panic_costs_one_connection_and_neither_the_worker_nor_the_lot() {

@@ -17,7 +17,7 @@ use super::lot::log_closed;
 use super::open::Open;
 use super::session::{Next, Session};
 use super::shared::{
-    CLIENT_ENDED, IDLE, LINE_TOO_SLOW, LINGER, LINGER_BYTES, SERVER_STOPS, Shared,
+    CLIENT_ENDED, IDLE, LINE_TOO_SLOW, LINGER, LINGER_BYTES, LOST, SERVER_STOPS, Shared,
 };
 use super::ticket::{Ticket, Turned};
 use super::turn::Turn;
@@ -60,7 +60,7 @@ impl Pinned {
             Ok(Err(error)) => describe(&error),
             Err(_) => {
                 shared.counters.panics.add(1);
-                "lost to a defect of this server, which the standard error tells more of"
+                LOST
             }
         };
         self.streams.lock().remove(&number);
@@ -127,8 +127,7 @@ impl<'a> Conversation<'a> {
         exchange.begin();
         let input = &self.input[..self.filled];
         let (taken, mut next) = session.handle(shared, input, self.has_ended, turn, exchange);
-        turn.merge(shared, std::slice::from_mut(exchange));
-        session.reply_to_reports(shared, input, turn, exchange);
+        session.settle(shared, input, turn, exchange);
         self.input.copy_within(taken..self.filled, 0);
         self.filled -= taken;
         if taken > 0 || self.filled == 0 {

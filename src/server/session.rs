@@ -82,8 +82,8 @@ impl Session {
 
     /// Handles the lines of `input` in order, until one of the bounds of a turn. At `at_end` what
     /// stands behind the last LF is a line too. Returns how many bytes were handled. Of reports at the end, fewer
-    /// than [`TOGETHER`] are left in the exchange: for [`Turn::merge`], perhaps with those of other connections, and
-    /// then [`Session::reply_to_reports`].
+    /// than [`TOGETHER`] are left in the exchange: for [`Session::settle`], or for [`Turn::merge`] with those of other connections,
+    /// and then [`Session::reply_to_reports`].
     pub fn handle(
         &mut self,
         shared: &Shared,
@@ -105,10 +105,10 @@ impl Session {
                     taken += line.len() + 1;
                     line
                 }
-                Frame::TooLong(start) => {
+                Frame::TooLong(head) => {
                     self.settle(shared, input, turn, exchange);
                     shared.exceeded(Limit::LineLength, &self.peer);
-                    self.invalid(shared, start, turn, exchange);
+                    self.invalid(shared, head, turn, exchange);
                     return (input.len(), Next::Close("a line over max_line"));
                 }
                 Frame::Partial if at_end && taken < input.len() => {
@@ -140,8 +140,14 @@ impl Session {
         (taken, Next::TurnFull)
     }
 
-    /// Merges the reports that wait, and replies to them.
-    fn settle(&mut self, shared: &Shared, input: &[u8], turn: &mut Turn, exchange: &mut Exchange) {
+    /// Merges the reports that wait in the exchange, and replies to them. `input` is where their lines stand.
+    pub fn settle(
+        &mut self,
+        shared: &Shared,
+        input: &[u8],
+        turn: &mut Turn,
+        exchange: &mut Exchange,
+    ) {
         if exchange.reports.is_empty() {
             return;
         }

@@ -104,6 +104,9 @@ pub const LINGER_BYTES: usize = 1024 * 1024;
 /// Why a connection was closed, in the words of the log: the client shut its sending side down.
 pub const CLIENT_ENDED: &str = "the client ended it";
 
+/// A panic was about it.
+pub const LOST: &str = "lost to a defect of this server, which the standard error tells more of";
+
 /// No command for `idle_timeout`.
 pub const IDLE: &str = "idle for idle_timeout";
 

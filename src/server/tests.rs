@@ -1,14 +1,18 @@
 //! Replies that wait for the disk, in both modes, over an engine that commits when it is told to.
 
 use std::io::{BufRead, BufReader, ErrorKind, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 
 use crossbeam_channel::{Receiver, Sender};
 use tempfile::TempDir;
 
+use super::connection::Connection;
+use super::open::Open;
+use super::session::Session;
 use super::*;
 use crate::store::told::{Commit, told};
+use crate::waits::atomic::AtomicUsize;
 
 /// Longest wait; no test waits for it to pass.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -32,6 +36,16 @@ pub(super) fn lone(directory: &Path) -> ServerHandle {
     let config = Config::parse(Path::new("herd.toml"), &text).unwrap();
     let name = ServerName::parse(b"Ball").unwrap();
     Server::bind(&config, &name).unwrap().start(&config).unwrap()
+}
+
+/// A connection of no server, and its client.
+pub(super) fn connected(count: &Arc<AtomicUsize>) -> (Box<Connection>, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let (stream, peer) = listener.accept().unwrap();
+    let open = Open::count([Arc::clone(count)], None);
+    (Box::new(Connection::new(stream, Session::new(peer), open).unwrap()), client)
 }
 
 fn in_each_mode(data: &str, rest: &str, check: impl Fn(&Rig) + Sync) {

@@ -52,7 +52,6 @@ impl Bench {
 
     fn turn(&mut self) -> Step {
         let Self { server, connection, input, turn, exchange, .. } = self;
-        exchange.begin();
         match connection.begin_turn(&server.shared, input, turn, exchange) {
             Ok(next) => connection.send(&server.shared, exchange, next),
             Err(step) => step,
@@ -101,7 +100,6 @@ fn a_look_up_is_not_asked_for_before_the_replies_before_it_are_taken() {
     assert_eq!(lookup.bound, 5);
     let places: Answer = b"{}".to_vec().into();
     let Bench { server, connection, turn, exchange, .. } = &mut bench;
-    exchange.begin();
     assert_eq!(connection.answer(&server.shared, &places, turn, exchange), Step::Again);
     assert_eq!(bench.turn(), Step::Wait(Awaits::Readable));
     let mut replies = String::new();
